@@ -1,0 +1,65 @@
+package quorum
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redlatch/redlatch/internal/claim"
+)
+
+// limit hands out the contexts that end calls. Calls that begin close together share
+// one, which costs them no timer: it ends a little later than the window of each.
+type limit struct {
+	mu       sync.Mutex
+	shared   context.Context
+	cancel   context.CancelFunc // of shared; the calls of earlier ones go on
+	deadline time.Time
+}
+
+// from returns a context that ends after the window, or up to a 32nd of it later.
+func (l *limit) from(now time.Time, window time.Duration) context.Context {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if end := now.Add(window); l.shared == nil || l.deadline.Before(end) {
+		l.deadline = end.Add(window / 32)
+		l.shared, l.cancel = context.WithDeadline(context.Background(), l.deadline)
+	}
+	return l.shared
+}
+
+// close ends the context that is handed out at present.
+func (l *limit) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cancel != nil {
+		l.cancel()
+		l.shared, l.cancel = nil, nil
+	}
+}
+
+// callContext is what a call gets: the end of one context, the values of another.
+type callContext struct {
+	end    context.Context
+	values claim.Values
+	left   *atomic.Bool // nobody waits for the call any more; nil: until its end somebody may
+}
+
+// unawaited is the left of calls that nobody ever waits for.
+var unawaited = func() *atomic.Bool {
+	b := new(atomic.Bool)
+	b.Store(true)
+	return b
+}()
+
+func (c *callContext) Deadline() (time.Time, bool) { return c.end.Deadline() }
+func (c *callContext) Done() <-chan struct{}       { return c.end.Done() }
+func (c *callContext) Err() error                  { return c.end.Err() }
+
+func (c *callContext) Value(key any) any {
+	if v := c.end.Value(key); v != nil { // by which package context knows its own
+		return v
+	}
+	return c.values.Value(key)
+}

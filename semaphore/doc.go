@@ -1,0 +1,2 @@
+// Package semaphore holds the counting semaphore, which lives on one Redis node.
+package semaphore

@@ -1,0 +1,84 @@
+package semaphore
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"math"
+	"strconv"
+
+	"github.com/redlatch/redlatch/core"
+	"github.com/redlatch/redlatch/internal/quorum"
+	"github.com/redlatch/redlatch/internal/script"
+)
+
+//go:embed lua/semaphore.lua
+var part string
+
+//go:embed lua/available.lua
+var availableSource string
+
+var (
+	kind            = script.NewKind(part, "", "")
+	availableScript = kind.Verb(availableSource)
+)
+
+// A Semaphore has a number of permits, each held by one holder at a time, on one node.
+// It is stateless and safe for concurrent use; each acquisition has its own lease.
+//
+// The permits are the sorted set at exactly the semaphore's key, prefix and name: owner,
+// scored with the server's time in milliseconds at which the permit ends.
+type Semaphore struct {
+	lock  *quorum.Lock
+	limit int
+}
+
+// New returns the semaphore of that name, with limit permits, on the node. The limit is
+// from 1 to 2^31 - 1; it is stored with the name and binds while somebody holds a permit
+// or waits. Nothing is sent. The error is [core.ErrInvalid]: a node that is nil or cannot
+// serve, a limit or an option out of its bounds.
+func New(node core.Scripter, name string, limit int, opts *core.Options) (*Semaphore, error) {
+	if limit < 1 || limit > math.MaxInt32 {
+		return nil, fmt.Errorf("%w: the limit of semaphore %q is %d, 1 to %d wanted", core.ErrInvalid, name, limit, math.MaxInt32)
+	}
+	l, err := quorum.NewLock([]core.Scripter{node}, name, opts, quorum.Spec{
+		Kind: kind, Named: "semaphore", Param: strconv.Itoa(limit), Extra: "slots", Fenced: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.ID.Mode = strconv.Itoa(limit) // core.LockAll does not take two limits for one lock
+	return &Semaphore{l, limit}, nil
+}
+
+// Name returns the name that the semaphore was made with.
+func (s *Semaphore) Name() string { return s.lock.Name() }
+
+// Limit returns the number of permits.
+func (s *Semaphore) Limit() int { return s.limit }
+
+// Acquire waits until a permit is held or ctx ends, in the order of arrival. The lease's
+// Slot is a number below the limit that no other live holder has. If others hold all
+// permits until ctx ends, the error is [core.ErrNotAcquired] and ctx's error; if
+// another limit is in force, it is [core.ErrInvalid] and names both; the failure of the
+// node is a [core.NodeError].
+func (s *Semaphore) Acquire(ctx context.Context) (*core.Lease, error) { return s.lock.Lock(ctx) }
+
+// TryAcquire makes one attempt. The error is [core.ErrNotAcquired] if no permit is free,
+// or those that are free are waited for.
+func (s *Semaphore) TryAcquire(ctx context.Context) (*core.Lease, error) {
+	return s.lock.TryLock(ctx)
+}
+
+// Available returns how many permits are free now, by the server's clock: the limit less
+// the live permits. It takes none and is out of date when it returns. The error is a
+// [core.NodeError], [core.ErrInvalid] if another limit is in force, [core.ErrClosed], or
+// ctx's own.
+func (s *Semaphore) Available(ctx context.Context) (int, error) {
+	n, err := s.lock.Read(ctx, availableScript)
+	return int(n), err
+}
+
+// Locker returns the semaphore as a [core.Locker]: its Lock is Acquire, its TryLock
+// TryAcquire.
+func (s *Semaphore) Locker() core.Locker { return s.lock }
