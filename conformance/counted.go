@@ -1,0 +1,67 @@
+package conformance
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redlatch/redlatch/core"
+)
+
+// dialer returns dial with clients that are closed only once their calls have come
+// back, as a program closes them: redlatch leaves calls that hang, and some clients
+// must not be closed under a call.
+func dialer(dial func(t *testing.T, addr string) core.Scripter, limit time.Duration) func(*testing.T, string) core.Scripter {
+	return func(t *testing.T, addr string) core.Scripter {
+		s := &counted{Scripter: dial(t, addr)}
+		t.Cleanup(func() { // before those that dial has registered
+			for end := time.Now().Add(limit); s.calls.Load() > 0 && !t.Failed() && time.Now().Before(end); {
+				time.Sleep(time.Millisecond) // what hangs longer, goroutinesLeft reports
+			}
+		})
+		if sub, ok := s.Scripter.(core.Subscriber); ok {
+			return &countedSubscriber{s, sub}
+		}
+		return s
+	}
+}
+
+// counted knows how many calls of a Scripter are under way.
+type counted struct {
+	core.Scripter
+	calls atomic.Int64
+}
+
+func (c *counted) EvalSha(ctx context.Context, sha1 string, keys, args []string) ([]int64, error) {
+	c.calls.Add(1)
+	defer c.calls.Add(-1)
+	return c.Scripter.EvalSha(ctx, sha1, keys, args)
+}
+
+func (c *counted) Eval(ctx context.Context, source string, keys, args []string) ([]int64, error) {
+	c.calls.Add(1)
+	defer c.calls.Add(-1)
+	return c.Scripter.Eval(ctx, source, keys, args)
+}
+
+func (c *counted) under() core.Scripter { return c.Scripter }
+
+// Check implements core.Checker, whether or not the Scripter does.
+func (c *counted) Check() error {
+	if checker, ok := c.Scripter.(core.Checker); ok {
+		return checker.Check()
+	}
+	return nil
+}
+
+type countedSubscriber struct {
+	*counted
+	sub core.Subscriber
+}
+
+func (c *countedSubscriber) Subscribe(ctx context.Context, channel string, ready func(), message func(string)) error {
+	c.calls.Add(1)
+	defer c.calls.Add(-1)
+	return c.sub.Subscribe(ctx, channel, ready, message)
+}
