@@ -1,0 +1,101 @@
+package rueidis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// A subscription is asked for again every probe, which the server confirms
+// without changing it. Without that confirmation for silence the connection
+// counts as gone. Unlike PING this goes over the subscribed connection in RESP2
+// too, where the client uses two, and needs no further permission.
+const (
+	probe   = 2 * time.Second
+	silence = 3 * time.Second
+)
+
+// An event is a message or, with a kind, a change of the subscription.
+type event struct{ kind, payload string }
+
+// Subscribe implements [core.Subscriber]. A silent connection is given up after
+// five seconds. While the connection is being made, the end of ctx is noticed
+// within ClientOption.Dialer.Timeout; after that at once, though a server that
+// does not answer then delays the return by about two seconds.
+func (s *Scripter) Subscribe(ctx context.Context, channel string, ready func(), deliver func(payload string)) error {
+	// Client.Receive reconnects by itself and shares its connection with commands;
+	// a dedicated connection does neither.
+	conn, release := s.client.Dedicate()
+	defer release()
+	events, over := make(chan event), make(chan struct{})
+	push := func(e event) { // runs in the client's reader, which must not be held up after the end
+		select {
+		case events <- e:
+		case <-over:
+		}
+	}
+	gone := conn.SetPubSubHooks(rueidis.PubSubHooks{
+		OnSubscription: func(s rueidis.PubSubSubscription) { push(event{kind: s.Kind}) },
+		OnMessage:      func(m rueidis.PubSubMessage) { push(event{payload: m.Message}) },
+	})
+	asked := make(chan error, 1)
+	go func() { asked <- ask(ctx, conn, channel, over) }()
+
+	var err error
+	for confirmed := false; err == nil; {
+		select {
+		case e := <-events:
+			switch {
+			case e.kind == "":
+				deliver(e.payload)
+			case e.kind != "subscribe":
+				err = fmt.Errorf("redlatch: rueidis: the subscription to %q ended (%s)", channel, e.kind)
+			case !confirmed:
+				confirmed = true
+				ready()
+			}
+		case err = <-gone:
+			if err == nil {
+				err = errors.New("redlatch: rueidis: the subscribed connection was closed")
+			}
+		case err = <-asked:
+			asked <- err
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	close(over)
+	conn.Close() // not back to the pool: no message may reach the next user
+	<-asked
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// ask subscribes, and again every probe, until a subscription is not confirmed
+// or over is closed.
+func ask(ctx context.Context, conn rueidis.DedicatedClient, channel string, over <-chan struct{}) error {
+	tick := time.NewTicker(probe)
+	defer tick.Stop()
+	for {
+		limited, cancel := context.WithTimeout(ctx, silence)
+		err := conn.Do(limited, conn.B().Subscribe().Channel(channel).Build()).Error()
+		silent := limited.Err() != nil
+		cancel()
+		switch {
+		case err != nil && silent:
+			return fmt.Errorf("redlatch: rueidis: the subscription to %q was not confirmed within %v", channel, silence)
+		case err != nil:
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-over:
+			return rueidis.ErrClosing
+		}
+	}
+}
