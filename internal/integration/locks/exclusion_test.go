@@ -1,0 +1,71 @@
+package locks_test
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/redlatch/redlatch/conformance/checker"
+)
+
+// testExclusion has 100 holders-to-be, from 10 processes, wait for one lock.
+func testExclusion(t *testing.T, s *subject) {
+	const processes, each = 10, 10
+	name := s.named("exclusion")
+	s.prepare(t, name)
+	h := checker.NewHistory()
+	ask := func(who string) *checker.Attempt {
+		return h.Ask(checker.Request{Name: name, Client: who, Kind: checker.Exclusive})
+	}
+	first := ask("first")
+	lease := lock(t, s.elsewhere(t, name, patient))
+	first.Granted(lease)
+
+	var asked, all sync.WaitGroup
+	var in atomic.Int32
+	asked.Add(processes * each)
+	for i := range processes {
+		l := s.elsewhere(t, name, patient)
+		for j := range each {
+			all.Go(func() {
+				a := ask(fmt.Sprintf("process %d, worker %d", i, j))
+				asked.Done()
+				lease, err := l.Lock(t.Context())
+				if err != nil {
+					a.GaveUp()
+					t.Errorf("Lock: %v", err)
+					return
+				}
+				a.Granted(lease)
+				if n := in.Add(1); n != 1 {
+					t.Errorf("%d holders at once", n)
+				}
+				in.Add(-1)
+				a.Released()
+				release(t, lease)
+			})
+		}
+	}
+	asked.Wait()
+	first.Released()
+	release(t, lease)
+	all.Wait()
+
+	// The slots of a semaphore's permits are judged where several hold at once.
+	if err := h.Check(nil); err != nil {
+		t.Error(err)
+	}
+	claims := h.Claims()
+	if len(claims) != processes*each+1 {
+		t.Errorf("got %d claims, want %d", len(claims), processes*each+1)
+	}
+	for _, c := range claims[1:] {
+		if !c.Asked.Before(claims[0].Released) || c.Granted.Before(claims[0].Released) {
+			t.Errorf("%v did not wait for the first", c)
+		}
+		if c.Token <= claims[0].Token {
+			t.Errorf("got token %d of %v, want more than the first's, %d", c.Token, c, claims[0].Token)
+		}
+	}
+}

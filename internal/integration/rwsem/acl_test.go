@@ -1,0 +1,228 @@
+package rwsem_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/redlatch/redlatch"
+	"github.com/redlatch/redlatch/adapters/goredis"
+	"github.com/redlatch/redlatch/conformance/redistest"
+	"github.com/redlatch/redlatch/core"
+	"github.com/redlatch/redlatch/internal/integration/rwsem/clients"
+)
+
+// The rights that docs/acl.md names; a test compares the two.
+var (
+	needed = strings.Fields(`+eval +evalsha +time +get +set +del +exists +pttl +pexpire
+		+hget +hmget +hset +hdel +hvals +zadd +zrem +zscore +zcard +zrank +zrange +zrangebyscore +zremrangebyscore`)
+	push    = strings.Fields(`+publish +subscribe +unsubscribe +ping`)
+	cluster = strings.Fields(`+cluster|slots`)
+)
+
+const (
+	user     = "redlatch"
+	password = "secret"
+	prefix   = "app:"
+)
+
+// patterns are the keys and channels of locks whose key prefix is prefix.
+func patterns(prefix string) []string {
+	return []string{"~" + prefix + "*", "~{" + prefix + "*", "~{*}:" + prefix + "*", "&" + prefix + "redlatch:*"}
+}
+
+// setUser makes the user on the servers, with these rights and no others.
+func setUser(t *testing.T, servers []*redistest.Server, rules ...[]string) {
+	t.Helper()
+	args := []any{"ACL", "SETUSER", user, "reset", "on", ">" + password}
+	for _, r := range slices.Concat(rules...) {
+		args = append(args, r)
+	}
+	for _, s := range servers {
+		c := redis.NewClient(&redis.Options{Addr: s.Addr(), DisableIdentity: true})
+		defer c.Close()
+		if err := c.Do(t.Context(), args...).Err(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			c := redis.NewClient(&redis.Options{Addr: s.Addr(), DisableIdentity: true})
+			defer c.Close()
+			c.Do(context.Background(), "ACL", "DELUSER", user)
+		})
+	}
+}
+
+// login returns a program of the user's, on the servers as independent nodes.
+func login(t *testing.T, servers []*redistest.Server, opts *core.Options) *clients.Client {
+	t.Helper()
+	return clients.ConnectWith(t, redistest.Addrs(servers), opts, redis.Options{Username: user, Password: password}, nil)
+}
+
+func opts(poll time.Duration) *core.Options {
+	return &core.Options{KeyPrefix: prefix, MinBusyWait: poll, MaxBusyWait: poll}
+}
+
+// broad does everything that a lock can do, so that each command is needed.
+func broad(t *testing.T, servers []*redistest.Server, poll time.Duration, name string) error {
+	t.Helper()
+	a, b := login(t, servers, opts(poll)), login(t, servers, opts(poll))
+	defer a.Close()
+	defer b.Close()
+	if err := everything(t, clients.At(redistest.Addrs(servers)...), a.Provider, b.Provider, prefix, name); err != nil {
+		return err
+	}
+	// Two limits, a waiter that leaves, an extension.
+	quick := login(t, servers[:1], &core.Options{KeyPrefix: prefix, ExtensionCadence: 20 * time.Millisecond})
+	defer quick.Close()
+	sem := quick.Semaphore(name, 1)
+	l, err := sem.Acquire(t.Context())
+	if err != nil {
+		return err
+	}
+	until := l.ValidUntil()
+	for deadline := time.Now().Add(10 * time.Second); !l.ValidUntil().After(until); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			return errors.New("the lease was not extended")
+		}
+	}
+	if _, err := quick.Semaphore(name, 2).TryAcquire(t.Context()); !errors.Is(err, core.ErrInvalid) {
+		return fmt.Errorf("another limit: %w", err)
+	}
+	w := clients.Wait(t, sem.Acquire)
+	if err := standing(clients.At(servers[0].Addr()).Line(t, clients.Semaphore, prefix+name), w); err != nil {
+		return err
+	}
+	w.Cancel()
+	if _, err := w.Result(); !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("a waiter that leaves: %w", err)
+	}
+	if err := l.Release(t.Context()); err != nil {
+		return err
+	}
+	// The limit is replaced, once the waiter's ticket has been withdrawn.
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		_, err := quick.Semaphore(name, 2).TryAcquire(t.Context())
+		if err == nil || time.Now().After(deadline) || !errors.Is(err, core.ErrNotAcquired) && !errors.Is(err, core.ErrInvalid) {
+			return errors.Join(err, quick.Close())
+		}
+	}
+}
+
+func TestLeastPrivilege(t *testing.T) {
+	servers := redistest.Start(t, 3, nil)
+	redistest.NeedReal(t, servers)
+	setUser(t, servers, patterns(prefix), needed, push)
+	for _, n := range [][]*redistest.Server{servers[:1], servers} {
+		for _, name := range tagged[:len(tagged)/len(n)] {
+			// b hardly polls: it is woken.
+			if err := broad(t, n, hardly, name); err != nil {
+				t.Errorf("%d nodes, name %q: %v", len(n), name, err)
+			}
+		}
+	}
+	c := redis.NewClient(&redis.Options{Addr: servers[0].Addr(), DisableIdentity: true})
+	defer c.Close()
+	denied, err := c.Do(t.Context(), "ACL", "LOG").Slice()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(denied) != 0 {
+		t.Errorf("the server has denied something: %v", denied)
+	}
+}
+
+func TestWithoutTheRightToPush(t *testing.T) {
+	servers := redistest.Start(t, 1, nil)
+	redistest.NeedReal(t, servers)
+	for _, rights := range [][]string{nil, {"+publish"}, {"+subscribe", "+unsubscribe"}} {
+		setUser(t, servers, patterns(prefix), needed, rights)
+		for _, name := range tagged[:6] {
+			if err := broad(t, servers, 20*time.Millisecond, name); err != nil {
+				t.Errorf("with %q, name %q: %v", rights, name, err)
+			}
+		}
+	}
+}
+
+// Each right is needed: without it something fails, and not as "held by others".
+func TestEachRightIsNeeded(t *testing.T) {
+	servers := redistest.Start(t, 1, nil)
+	redistest.NeedReal(t, servers)
+	without := func(what string, rules ...[]string) {
+		t.Helper()
+		setUser(t, servers, rules...)
+		err := broad(t, servers, 20*time.Millisecond, "{tag}"+what)
+		if err == nil {
+			t.Errorf("all goes well without %s", what)
+			return
+		}
+		if !strings.Contains(err.Error(), "NOPERM") && !strings.Contains(err.Error(), "not extended") &&
+			!strings.Contains(err.Error(), "ACL failure") && !strings.Contains(err.Error(), "can't run this command") {
+			t.Errorf("without %s: got %v, want the server's refusal", what, err)
+		}
+	}
+	for i, right := range needed {
+		without(right, patterns(prefix), slices.Delete(slices.Clone(needed), i, i+1), push)
+	}
+	names := map[string]string{"~app:*": "{tag}", "~{app:*": "plain", "~{*}:app:*": "a}b"}
+	for i, p := range patterns(prefix)[:3] {
+		setUser(t, servers, slices.Delete(patterns(prefix), i, i+1), needed, push)
+		if err := broad(t, servers, 20*time.Millisecond, names[p]); err == nil {
+			t.Errorf("all goes well without %s", p)
+		}
+	}
+}
+
+func TestLeastPrivilegeOnACluster(t *testing.T) {
+	servers := clients.Cluster(t)
+	redistest.NeedReal(t, servers)
+	setUser(t, servers, patterns(prefix), needed, push, cluster)
+	connect := func() *redlatch.Provider {
+		c := redis.NewClusterClient(&redis.ClusterOptions{
+			Addrs: redistest.Addrs(servers), Username: user, Password: password, DisableIdentity: true,
+			MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+		})
+		t.Cleanup(func() { c.Close() })
+		p, err := redlatch.New([]core.Scripter{goredis.New(c)}, clients.Patient(opts(hardly)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { p.Close() })
+		return p
+	}
+	a, b := connect(), connect()
+	site := clients.At(redistest.Addrs(servers)...)
+	for _, name := range tagged {
+		if err := everything(t, site, a, b, prefix, name); err != nil {
+			t.Errorf("name %q: %v", name, err)
+		}
+	}
+}
+
+// The document says what the tests use.
+func TestACLDocument(t *testing.T) {
+	doc, err := os.ReadFile("../../../docs/acl.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(doc), "```\n")
+	line, _, _ := strings.Cut(rest, "```")
+	got := strings.Fields(line)
+	want := slices.Concat([]string{"ACL", "SETUSER", user, "reset", "on", ">" + password}, patterns(prefix), needed, push)
+	if !slices.Equal(got, want) {
+		t.Errorf("docs/acl.md: got %q, want %q", got, want)
+	}
+	for _, right := range cluster {
+		if !strings.Contains(string(doc), strings.ReplaceAll(right, "|", `\|`)) {
+			t.Errorf("docs/acl.md does not name %s", right)
+		}
+	}
+}

@@ -1,0 +1,59 @@
+package sim
+
+import (
+	"sync"
+	"time"
+)
+
+// aliases stand for the ids of owners and tickets when calls are told apart.
+// Which of two goroutines draws which id at one instant depends on the
+// scheduler; where and when an id is first used does not.
+type aliases struct {
+	mu    sync.Mutex
+	of    map[string]Dice
+	first map[Dice]uint64 // ids first used in a circumstance
+}
+
+func newAliases() *aliases {
+	return &aliases{of: map[string]Dice{}, first: map[Dice]uint64{}}
+}
+
+// digest identifies a call that a client makes now by what it says. An id used
+// for the first time gets its alias from the rest of the call.
+func (a *aliases) digest(client int, label string, args []string) uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	d := Dice(0).Named(label)
+	fresh := ""
+	for _, arg := range args {
+		alias, known := a.of[arg]
+		switch {
+		case known:
+			d = d.Of(uint64(alias))
+		case isID(arg):
+			fresh = arg
+		default:
+			d = d.Named(arg)
+		}
+	}
+	if fresh != "" {
+		d = d.Of(uint64(time.Now().UnixNano()), uint64(client))
+		a.first[d]++
+		d = d.Of(a.first[d])
+		a.of[fresh] = d
+	}
+	return uint64(d)
+}
+
+// isID tells whether an argument is an id: 128 bits in hexadecimal.
+func isID(arg string) bool {
+	if len(arg) != 32 {
+		return false
+	}
+	for _, c := range []byte(arg) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
