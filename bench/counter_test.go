@@ -1,0 +1,139 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redlatch/redlatch/conformance/redistest"
+)
+
+func TestScanner(t *testing.T) {
+	stream := "*1\r\n$4\r\nPING\r\n" +
+		"*3\r\n$3\r\nSET\r\n$11\r\n*1\r\n$1\r\nx\r\n\r\n$0\r\n\r\n" + // an argument that looks like a request
+		"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"
+	want := []string{"PING", "SET", "GET"}
+	for size := 1; size <= len(stream); size++ {
+		var got []string
+		s := scanner{seen: func(command []byte) { got = append(got, string(command)) }}
+		for rest := stream; rest != ""; {
+			n := min(size, len(rest))
+			s.feed([]byte(rest[:n]))
+			rest = rest[n:]
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("in pieces of %d bytes: got %q, want %q", size, got, want)
+		}
+	}
+}
+
+// TestCounter compares what the counter sees with what the server has served. The
+// contenders' scripts make calls inside, which the server counts too; so it is asked for
+// the commands that the clients send and no script calls.
+func TestCounter(t *testing.T) {
+	s := open(t, 1)
+	for _, c := range Contenders() {
+		t.Run(strings.ReplaceAll(c.String(), " ", "-"), func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			var count Counter
+			client, err := c.Dial(s.Addrs(1), &count)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = client.Close() })
+			own := names(c.String())
+			if err := pairs(ctx, client, own, 10); err != nil { // scripts get cached
+				t.Fatal(err)
+			}
+			const n = 100
+			sent, served := count.Commands(), scriptCalls(t, s)
+			if err := pairs(ctx, client, own, n); err != nil {
+				t.Fatal(err)
+			}
+			sent, served = count.Commands()-sent, scriptCalls(t, s)-served
+			if sent != 2*n {
+				t.Errorf("counted %d commands, want %d: two for each pair", sent, 2*n)
+			}
+			scripts := int64(2)
+			if c.Library == Bare || c.Library == "redsync" {
+				scripts = 1 // the other is a plain SET
+			}
+			if served != scripts*n {
+				t.Errorf("the server ran %d scripts, want %d", served, scripts*n)
+			}
+		})
+	}
+}
+
+// scriptCalls is how many EVALSHA the server has served; no script can call it.
+func scriptCalls(t *testing.T, s *Servers) (calls int64) {
+	t.Helper()
+	info, err := s.admins[0].Info(t.Context(), "commandstats").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(info, "cmdstat_evalsha:calls=")
+	if ok {
+		_, err = fmt.Sscanf(rest, "%d", &calls)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return calls
+}
+
+func open(tb testing.TB, n int) *Servers {
+	tb.Helper()
+	s, err := Open(tb.Context(), n)
+	if err != nil {
+		if _, none := exec.LookPath("redis-server"); none != nil && os.Getenv("REDLATCH_REQUIRED") == "" {
+			redistest.LeaveOut(tb, "needs redis-server: %v", err)
+		}
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	redistest.NeedReal(tb, s.group.Servers()) // miniredis has no statistics of commands
+	tb.Log(s)
+	return s
+}
+
+// TestWitness shows that an overlap does not go unnoticed.
+func TestWitness(t *testing.T) {
+	w := NewWitness(2)
+	w.Record(true)
+	for i := range 2 {
+		w.Want()
+		w.Enter(i)
+		w.Leave(i)
+	}
+	if err := w.Err(); err != nil {
+		t.Fatalf("got %v, want nil: the holders came one after the other", err)
+	}
+	w.Want()
+	w.Want()
+	w.Enter(0)
+	w.Enter(1)
+	if err := w.Err(); err == nil || !strings.Contains(err.Error(), "overlap") {
+		t.Fatalf("got %v, want the overlap", err)
+	}
+}
+
+// TestOverlapEndsRun measures something that excludes nobody.
+func TestOverlapEndsRun(t *testing.T) {
+	s := open(t, 1)
+	c := Contender{Library: "nothing", Driver: "none", Waits: true, Dial: func([]string, *Counter) (Client, error) { return nothing{}, nil }}
+	_, err := MeasureHandOver(t.Context(), s, c, Contest{Clients: 4, Hold: time.Millisecond, For: 200 * time.Millisecond})
+	if err == nil || !strings.Contains(err.Error(), "overlap") {
+		t.Fatalf("got %v, want the overlap", err)
+	}
+}
