@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -18,9 +19,6 @@ const (
 	silence = 3 * time.Second
 )
 
-// An event is a message or, with a kind, a change of the subscription.
-type event struct{ kind, payload string }
-
 // Subscribe implements [core.Subscriber]. A silent connection is given up after
 // five seconds. While the connection is being made, the end of ctx is noticed
 // within ClientOption.Dialer.Timeout; after that at once, though a server that
@@ -30,46 +28,57 @@ func (s *Scripter) Subscribe(ctx context.Context, channel string, ready func(), 
 	// a dedicated connection does neither.
 	conn, release := s.client.Dedicate()
 	defer release()
-	events, over := make(chan event), make(chan struct{})
-	push := func(e event) { // runs in the client's reader, which must not be held up after the end
+	// The hooks run in the client's reader, one at a time. From there a message has one
+	// goroutine less to pass than through a channel.
+	var mu sync.Mutex
+	var once sync.Once
+	over, replaced := make(chan struct{}), make(chan error, 1)
+	heard := func(do func()) {
+		mu.Lock()
+		defer mu.Unlock()
 		select {
-		case events <- e:
 		case <-over:
+		default:
+			do()
 		}
 	}
 	gone := conn.SetPubSubHooks(rueidis.PubSubHooks{
-		OnSubscription: func(s rueidis.PubSubSubscription) { push(event{kind: s.Kind}) },
-		OnMessage:      func(m rueidis.PubSubMessage) { push(event{payload: m.Message}) },
+		OnMessage: func(m rueidis.PubSubMessage) { heard(func() { deliver(m.Message) }) },
+		OnSubscription: func(sub rueidis.PubSubSubscription) {
+			heard(func() {
+				if sub.Kind == "subscribe" {
+					once.Do(ready) // the first answers ask, the others its probes
+					return
+				}
+				select {
+				case replaced <- fmt.Errorf("redlatch: rueidis: the subscription to %q ended (%s)", channel, sub.Kind):
+				default: // there is a reason already
+				}
+			})
+		},
 	})
 	asked := make(chan error, 1)
 	go func() { asked <- ask(ctx, conn, channel, over) }()
 
 	var err error
-	for confirmed := false; err == nil; {
-		select {
-		case e := <-events:
-			switch {
-			case e.kind == "":
-				deliver(e.payload)
-			case e.kind != "subscribe":
-				err = fmt.Errorf("redlatch: rueidis: the subscription to %q ended (%s)", channel, e.kind)
-			case !confirmed:
-				confirmed = true
-				ready()
-			}
-		case err = <-gone:
-			if err == nil {
-				err = errors.New("redlatch: rueidis: the subscribed connection was closed")
-			}
-		case err = <-asked:
-			asked <- err
-		case <-ctx.Done():
-			err = ctx.Err()
+	waiting := true
+	select {
+	case err = <-replaced:
+	case err = <-gone:
+		if err == nil {
+			err = errors.New("redlatch: rueidis: the subscribed connection was closed")
 		}
+	case err = <-asked:
+		waiting = false
+	case <-ctx.Done():
 	}
+	mu.Lock()
 	close(over)
+	mu.Unlock()
 	conn.Close() // not back to the pool: no message may reach the next user
-	<-asked
+	if waiting {
+		<-asked
+	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
