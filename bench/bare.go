@@ -62,6 +62,36 @@ func (b *bareGoRedis) Hold(ctx context.Context, name string, fn func()) error {
 
 func (b *bareGoRedis) Close() error { return b.client.Close() }
 
+// dialApart is the bare client whose calls run in goroutines of their own, as those of
+// redlatch do so that their caller can leave them: what that alone costs.
+func dialApart(addrs []string, count *Counter) (Client, error) {
+	client := newGoRedis(addrs[0], count)
+	client.AddHook(apart{})
+	return &bareGoRedis{client, goredis.NewScript(deleteSource)}, nil
+}
+
+// apart is a hook that runs each command in a goroutine.
+type apart struct{}
+
+func (apart) DialHook(next goredis.DialHook) goredis.DialHook { return next }
+
+func (apart) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
+	return next
+}
+
+func (apart) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
+	return func(ctx context.Context, cmd goredis.Cmder) error {
+		done := make(chan error, 1)
+		go func() { done <- next(ctx, cmd) }()
+		select {
+		case err := <-done:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 type bareRedigo struct {
 	pool *redigo.Pool
 	del  *redigo.Script

@@ -38,10 +38,12 @@ const (
 	Rueidis = "rueidis"
 )
 
-// Redlatch is the name of this project's library; Bare that of clients without one.
+// Redlatch is the name of this project's library, Bare and Apart those of clients without
+// one.
 const (
 	Redlatch = "redlatch"
 	Bare     = "bare client"
+	Apart    = "bare client, a goroutine a call"
 )
 
 // Contenders returns all of them, the bare clients first.
@@ -50,9 +52,11 @@ func Contenders() []Contender {
 		{Bare, GoRedis, false, false, dialBareGoRedis},
 		{Bare, Redigo, false, false, dialBareRedigo},
 		{Bare, Rueidis, false, false, dialBareRueidis},
+		{Apart, GoRedis, false, false, dialApart},
 		{Redlatch, GoRedis, true, true, dialRedlatch(goRedisNode)},
 		{Redlatch, Redigo, true, true, dialRedlatch(redigoNode)},
 		{Redlatch, Rueidis, true, true, dialRedlatch(rueidisNode)},
+		{NoQueue, GoRedis, false, false, dialNoQueue},
 		{"redsync", GoRedis, true, true, dialRedsync(goRedisPool)},
 		{"redsync", Redigo, true, true, dialRedsync(redigoPool)},
 		{"redislock", GoRedis, false, true, dialRedislock},

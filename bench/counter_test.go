@@ -61,7 +61,8 @@ func TestCounter(t *testing.T) {
 				t.Errorf("counted %d commands, want %d: two for each pair", sent, 2*n)
 			}
 			scripts := int64(2)
-			if c.Library == Bare || c.Library == "redsync" {
+			switch c.Library {
+			case Bare, Apart, "redsync":
 				scripts = 1 // the other is a plain SET
 			}
 			if served != scripts*n {
