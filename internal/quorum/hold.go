@@ -32,7 +32,7 @@ type Hold struct {
 	values claim.Values // of the caller's context, for all calls
 	first  callContext  // of the attempt
 	left   atomic.Bool  // the attempt is over
-	back   atomic.Bool  // Release has returned
+	back   atomic.Bool  // nobody waits for a release: Release has returned, or was not called
 
 	changed chan struct{} // of capacity 1: something happened that an attempt or a release waits for
 
@@ -47,11 +47,10 @@ type Hold struct {
 	last   time.Time    // when a call that may create or prolong the hold was last sent
 	timer  *time.Timer
 
-	until    instant
-	end      context.CancelCauseFunc
-	leaving  bool          // Release is under way
-	released chan struct{} // closed when it has returned; made by who waits for it
-	err      error         // what Release returns
+	until instant
+	end   context.CancelCauseFunc
+	once  sync.Once // of Release
+	err   error     // what it returns
 }
 
 type phase int8
@@ -204,6 +203,7 @@ func (h *Hold) begin(until instant) (*core.Lease, bool) {
 func (h *Hold) finish(cause error) {
 	was := h.phase
 	h.phase = over
+	h.back.Store(true)
 	if was == held {
 		if now := h.lock.set.clock.read(); now.mono.Before(h.until.mono) {
 			h.until = now

@@ -46,13 +46,6 @@ type callContext struct {
 	left   *atomic.Bool // nobody waits for the call any more; nil: until its end somebody may
 }
 
-// unawaited is the left of calls that nobody ever waits for.
-var unawaited = func() *atomic.Bool {
-	b := new(atomic.Bool)
-	b.Store(true)
-	return b
-}()
-
 func (c *callContext) Deadline() (time.Time, bool) { return c.end.Deadline() }
 func (c *callContext) Done() <-chan struct{}       { return c.end.Done() }
 func (c *callContext) Err() error                  { return c.end.Err() }

@@ -17,15 +17,24 @@ func (h *Hold) Release(ctx context.Context) error {
 	return h.release(core.ErrReleased, leave, ctx.Err)
 }
 
-// release waits until leave is closed, and then fails with why, or for the window.
+// release is Release, which waits until leave is closed, and then fails with why, or for
+// the window. Further calls wait for the first and return what that did.
 func (h *Hold) release(cause error, leave <-chan struct{}, why func() error) error {
+	h.once.Do(func() { h.giveBack(cause, leave, why) })
 	h.mu.Lock()
-	h.check()
-	if h.phase == over {
-		return h.again()
+	defer h.mu.Unlock()
+	return h.err
+}
+
+func (h *Hold) giveBack(cause error, leave <-chan struct{}, why func() error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.check() {
+		return // it was lost
 	}
-	h.leaving = true
 	h.finish(cause)
+	h.back.Store(false)
+	defer h.back.Store(true)
 	h.clearAll()
 	window := h.lock.set.limit.from(time.Now(), h.lock.set.window).Done()
 	for waiting := true; waiting; {
@@ -38,11 +47,11 @@ func (h *Hold) release(cause error, leave <-chan struct{}, why func() error) err
 			}
 		}
 		if cleared >= h.lock.quorum {
-			break
+			return
 		}
 		if failed > len(h.shares)-h.lock.quorum {
 			h.err = h.releaseErrors(nil)
-			break
+			return
 		}
 		h.mu.Unlock()
 		var silent error
@@ -58,32 +67,6 @@ func (h *Hold) release(cause error, leave <-chan struct{}, why func() error) err
 			h.err = h.releaseErrors(silent)
 		}
 	}
-	err := h.err
-	h.leaving = false
-	h.back.Store(true)
-	if h.released != nil {
-		close(h.released)
-	}
-	h.mu.Unlock()
-	return err
-}
-
-// again is a further Release, called with the lock: it returns what the first did.
-func (h *Hold) again() error {
-	var wait chan struct{}
-	if h.leaving {
-		if h.released == nil {
-			h.released = make(chan struct{})
-		}
-		wait = h.released
-	}
-	h.mu.Unlock()
-	if wait != nil {
-		<-wait
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.err
 }
 
 // releaseErrors joins the failures of the nodes that have not confirmed; silent is that
@@ -156,9 +139,7 @@ func (h *Hold) retryRelease(i int, backoff time.Duration) {
 func (h *Hold) sendRelease(i int, backoff time.Duration, done func()) {
 	s, set := &h.shares[i], h.lock.set
 	ctx := h.limited(time.Now())
-	if ctx.left = unawaited; h.leaving {
-		ctx.left = &h.back
-	}
+	ctx.left = &h.back
 	last := s.pending == 0
 	remove, stay := "", h.ticket
 	if h.withdrawn() {

@@ -146,7 +146,7 @@ func (w *waiter) withdraw(by *node) {
 	for n := range w.at {
 		n.listener.unlisten()
 	}
-	ctx := &callContext{set.limit.from(time.Now(), set.window), claim.Values{Of: w.ctx}, unawaited}
+	ctx := &callContext{set.limit.from(time.Now(), set.window), claim.Values{Of: w.ctx}, w.gone}
 	for n := range w.at {
 		if n == by {
 			continue

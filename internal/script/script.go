@@ -5,33 +5,24 @@ package script
 import (
 	"context"
 	"crypto/sha1"
-	_ "embed"
+	"embed"
 	"encoding/hex"
 	"errors"
 
 	"github.com/redlatch/redlatch/core"
 )
 
-//go:embed lua/head.lua
-var head string
+//go:embed lua/*.lua
+var files embed.FS
 
-//go:embed lua/common.lua
-var common string
-
-//go:embed lua/queue.lua
-var queue string
-
-//go:embed lua/acquire.lua
-var acquire string
-
-//go:embed lua/extend.lua
-var extend string
-
-//go:embed lua/repair.lua
-var repair string
-
-//go:embed lua/release.lua
-var release string
+// part returns the part of a script that is in a file of that name.
+func part(name string) string {
+	source, err := files.ReadFile("lua/" + name + ".lua")
+	if err != nil {
+		panic(err) // the file is compiled in
+	}
+	return string(source)
+}
 
 // A Script is Lua source with its SHA-1, by which servers cache it.
 type Script struct {
@@ -60,17 +51,20 @@ type Kind struct {
 	part                             string
 }
 
-// NewKind builds the verbs for the kind that part, Lua source, describes. quickAcquire
-// and quickRelease, which may be empty, deal with the common case beforehand.
-func NewKind(part, quickAcquire, quickRelease string) *Kind {
-	k := &Kind{part: part}
-	k.Acquire = New(head + quickAcquire + k.tail(acquire))
-	k.Release = New(quickRelease + head + k.tail(release))
-	k.Extend, k.Repair = k.Verb(extend), k.Verb(repair)
+// NewKind builds the verbs for the kind that source, Lua, describes. quickAcquire and
+// quickRelease, which may be empty, deal with the common case beforehand.
+func NewKind(source, quickAcquire, quickRelease string) *Kind {
+	k := &Kind{part: source}
+	k.Acquire = k.verb(quickAcquire, part("acquire"))
+	k.Extend = k.verb("", part("extend"))
+	k.Repair = k.verb("", part("repair"))
+	k.Release = New(quickRelease + k.verb("", part("release")).source)
 	return k
 }
 
 // Verb builds a further verb for the kind.
-func (k *Kind) Verb(source string) *Script { return New(head + k.tail(source)) }
+func (k *Kind) Verb(source string) *Script { return k.verb("", source) }
 
-func (k *Kind) tail(verb string) string { return common + k.part + queue + verb }
+func (k *Kind) verb(quick, source string) *Script {
+	return New(part("head") + quick + part("common") + k.part + part("queue") + source)
+}

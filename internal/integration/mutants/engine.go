@@ -107,7 +107,7 @@ var engine = []mutant{
 	{name: "wall clock's latest end", rule: "the deadline has passed when either clock says so", edit: edit{"internal/quorum/clock.go",
 		"	if b.mono.After(a.mono) {\n		return b\n	}\n", "	if b.mono.After(a.mono) {\n		if a.wall.After(b.wall) {\n			b.wall = a.wall\n		}\n		return b\n	}\n"}},
 	{name: "awaited release abandoned", rule: "a call that somebody waits for is not abandoned", edit: edit{"internal/quorum/release.go",
-		"if ctx.left = unawaited; h.leaving {", "if ctx.left = unawaited; false {"}},
+		"	h.back.Store(false)\n", ""}},
 	{name: "no last chance", rule: "Close tries failed releases once more", edit: edit{"internal/quorum/set.go",
 		"	s.hurry() // the last chance\n", ""}},
 	{name: "waiters not counted", rule: "Close waits until the tickets are withdrawn", edit: edit{"internal/quorum/line.go",
