@@ -213,9 +213,15 @@ func (n *containerNode) log(ctx context.Context) string {
 	return strings.TrimSpace(b.String())
 }
 
-func (n *containerNode) pause(ctx context.Context) error {
+// pause asks three times: on a very busy machine the engine gives up ("unable to freeze")
+// although nothing is wrong with the container.
+func (n *containerNode) pause(ctx context.Context) (err error) {
 	defer n.engine.client.Close()
-	_, err := n.engine.client.ContainerPause(ctx, n.name, client.ContainerPauseOptions{})
+	for range 3 {
+		if _, err = n.engine.client.ContainerPause(ctx, n.name, client.ContainerPauseOptions{}); err == nil {
+			return nil
+		}
+	}
 	return err
 }
 
