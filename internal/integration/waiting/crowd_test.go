@@ -3,14 +3,21 @@ package waiting_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	pool "github.com/gomodule/redigo/redis"
 	"github.com/redis/go-redis/v9"
+	rueidisclient "github.com/redis/rueidis"
 
+	"github.com/redlatch/redlatch"
+	"github.com/redlatch/redlatch/adapters/goredis"
+	"github.com/redlatch/redlatch/adapters/redigo"
+	"github.com/redlatch/redlatch/adapters/rueidis"
 	"github.com/redlatch/redlatch/conformance/checker"
 	"github.com/redlatch/redlatch/core"
 	"github.com/redlatch/redlatch/internal/integration/rwsem/clients"
@@ -57,16 +64,21 @@ func quiet(t *testing.T, c *redis.Client) {
 	}
 }
 
-// contend lets n programs take a mutex in turn until stop, and records what they do.
-func contend(stop context.Context, t *testing.T, h *checker.History, s *clients.Site, name string, n int, opts *core.Options, wrap func(core.Scripter) core.Scripter) {
+// A program takes one side of a lock in turn with others.
+type program struct {
+	kind  checker.Kind
+	limit int
+	lock  func(context.Context) (*core.Lease, error)
+}
+
+// contend lets programs take a lock in turn until stop, and records what they do.
+func contend(stop context.Context, t *testing.T, h *checker.History, name string, programs []program) {
 	var wg sync.WaitGroup
-	for i := range n {
-		c := clients.ConnectWith(t, s.Addrs, opts, redis.Options{}, wrap)
-		m := c.Mutex(name)
+	for i, p := range programs {
 		wg.Go(func() {
 			for stop.Err() == nil {
-				a := h.Ask(checker.Request{Name: name, Client: strconv.Itoa(i), Kind: checker.Exclusive})
-				l, err := m.Lock(stop)
+				a := h.Ask(checker.Request{Name: name, Client: strconv.Itoa(i), Kind: p.kind, Limit: p.limit})
+				l, err := p.lock(stop)
 				if err != nil {
 					a.GaveUp()
 					if stop.Err() == nil {
@@ -84,6 +96,70 @@ func contend(stop context.Context, t *testing.T, h *checker.History, s *clients.
 	wg.Wait()
 }
 
+// dial connects a program to a server by one adapter or another.
+func dial(t *testing.T, addr string, which int) core.Scripter {
+	t.Helper()
+	switch which % 3 {
+	case 0:
+		c := redis.NewClient(&redis.Options{Addr: addr})
+		t.Cleanup(func() { _ = c.Close() })
+		return goredis.New(c)
+	case 1:
+		p := &pool.Pool{MaxIdle: 4, DialContext: func(ctx context.Context) (pool.Conn, error) {
+			return pool.DialContext(ctx, "tcp", addr)
+		}}
+		t.Cleanup(func() { _ = p.Close() })
+		return redigo.New(p)
+	}
+	c, err := rueidisclient.NewClient(rueidisclient.ClientOption{InitAddress: []string{addr}, ForceSingleClient: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return rueidis.New(c)
+}
+
+// stalls measures until stop for how long this machine lets a goroutine wait that has
+// nothing to do but to wake. end returns the longest.
+func stalls() (end func() time.Duration) {
+	stop, longest := make(chan struct{}), make(chan time.Duration)
+	go func() {
+		const every = 5 * time.Millisecond
+		most, due := time.Duration(0), time.Now().Add(every)
+		for {
+			select {
+			case <-stop:
+				longest <- most
+				return
+			case <-time.After(time.Until(due)):
+				most, due = max(most, time.Since(due)), time.Now().Add(every)
+			}
+		}
+	}()
+	return func() time.Duration {
+		close(stop)
+		return <-longest
+	}
+}
+
+// checkIdle judges the history: while somebody waits the lock is free for a poll at most,
+// MaxBusyWait, and for what the machine takes. Between two holders are four steps from
+// process to process, the release, the next one's question, the answer, and with several
+// nodes the others' answer; each may meet a machine that stands still as it did at its
+// worst. 100 ms are for many clients at once on two processors.
+func checkIdle(t *testing.T, h *checker.History, poll, stall time.Duration) {
+	t.Helper()
+	bound := poll + 4*stall + 100*time.Millisecond
+	if err := h.Check(&checker.Rules{MaxIdle: bound}); err != nil {
+		t.Error(err)
+	}
+	idle := time.Millisecond
+	for idle < bound && h.Check(&checker.Rules{MaxIdle: idle}) != nil {
+		idle += idle / 2
+	}
+	t.Logf("%d grants, never free for longer than %v while somebody waited; the machine stood still for %v", granted(h), min(idle, bound), stall)
+}
+
 // granted counts the grants of a history.
 func granted(h *checker.History) (n int) {
 	for _, c := range h.Claims() {
@@ -94,6 +170,7 @@ func granted(h *checker.History) (n int) {
 	return n
 }
 
+// REDLATCH_WAITING_FOR=1m makes it longer than it usually is.
 func TestSubscriptionsKilledAgainAndAgain(t *testing.T) {
 	s := clients.One(t)
 	name := clients.Name(t)
@@ -102,6 +179,27 @@ func TestSubscriptionsKilledAgainAndAgain(t *testing.T) {
 	if testing.Short() {
 		long = 3 * time.Second
 	}
+	if text := os.Getenv("REDLATCH_WAITING_FOR"); text != "" {
+		var err error
+		if long, err = time.ParseDuration(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	opts := &core.Options{MaxBusyWait: 2 * time.Second}
+	var programs []program
+	for i := range 50 {
+		p, err := redlatch.New([]core.Scripter{dial(t, s.Addrs[0], i)}, clients.Patient(opts))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = p.Close() })
+		m, err := p.Mutex(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		programs = append(programs, program{checker.Exclusive, 0, m.Lock})
+	}
+
 	stop, cancel := context.WithTimeout(t.Context(), long)
 	defer cancel()
 	killed := make(chan int)
@@ -121,55 +219,79 @@ func TestSubscriptionsKilledAgainAndAgain(t *testing.T) {
 			}
 		}
 	}()
-	// A lost message costs a poll of those who are next, and eight of those who trust that
-	// they will be called.
-	opts := &core.Options{MaxBusyWait: 2 * time.Second}
 	h := checker.NewHistory()
-	contend(stop, t, h, s, name, 50, opts, nil)
+	stalled := stalls()
+	contend(stop, t, h, name, programs)
+	stall := stalled()
 	n := <-killed
-	t.Logf("%d subscriptions killed, %d grants", n, granted(h))
+	t.Logf("%d subscriptions killed", n)
 	if n < 100 {
 		t.Errorf("got %d subscriptions killed, want at least 100", n)
 	}
-	// The rest is for a machine that stands still.
-	if err := h.Check(&checker.Rules{MaxIdle: opts.MaxBusyWait + 4*time.Second}); err != nil {
-		t.Error(err)
-	}
+	// A lost message costs a poll of those who are next.
+	checkIdle(t, h, opts.MaxBusyWait, stall)
 	quiet(t, plain)
 	s.Clean(t, name)
 }
 
 // Without the Subscriber capability waiters poll.
 func TestWithoutSubscriber(t *testing.T) {
-	clients.Each(t, func(t *testing.T, s *clients.Site) {
-		name := clients.Name(t)
-		stop, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-		defer cancel()
-		opts := &core.Options{MaxBusyWait: 100 * time.Millisecond}
-		before, _ := subscribers(t, s.Plain(t)[0])
-		h := checker.NewHistory()
-		go func() { // for 2 s, and longer where the machine is slow
-			defer cancel()
-			for began := time.Now(); stop.Err() == nil && (time.Since(began) < 2*time.Second || granted(h) < 10); {
-				time.Sleep(10 * time.Millisecond)
+	const limit = 2
+	sides := map[string]func(c *clients.Client, name string, i int) program{
+		"mutex": func(c *clients.Client, name string, _ int) program {
+			return program{checker.Exclusive, 0, c.Mutex(name).Lock}
+		},
+		"rw": func(c *clients.Client, name string, i int) program {
+			if i%2 == 0 {
+				return program{checker.Exclusive, 0, c.RWMutex(name).Lock}
 			}
-		}()
-		contend(stop, t, h, s, name, 5, opts, hide)
-		after, _ := subscribers(t, s.Plain(t)[0])
-		if before != 0 || after != 0 {
-			t.Errorf("got %d and %d subscriptions, want none", before, after)
+			return program{checker.Shared, 0, c.RWMutex(name).RLock}
+		},
+		"semaphore": func(c *clients.Client, name string, _ int) program {
+			return program{checker.Permit, limit, c.Semaphore(name, limit).Acquire}
+		},
+	}
+	for _, kind := range []string{clients.Mutex, clients.RW, clients.Semaphore} {
+		t.Run(kind, func(t *testing.T) {
+			if kind == clients.Semaphore { // it is on one node
+				polling(t, clients.One(t), sides[kind])
+				return
+			}
+			clients.Each(t, func(t *testing.T, s *clients.Site) { polling(t, s, sides[kind]) })
+		})
+	}
+}
+
+// polling lets programs that cannot subscribe take a lock in turn.
+func polling(t *testing.T, s *clients.Site, side func(*clients.Client, string, int) program) {
+	name := clients.Name(t)
+	opts := &core.Options{MaxBusyWait: 100 * time.Millisecond}
+	var programs []program
+	for i := range 5 {
+		programs = append(programs, side(clients.ConnectWith(t, s.Addrs, opts, redis.Options{}, hide), name, i))
+	}
+	stop, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	before, _ := subscribers(t, s.Plain(t)[0])
+	h := checker.NewHistory()
+	go func() { // for a second, and longer where the machine is slow
+		defer cancel()
+		for began := time.Now(); stop.Err() == nil && (time.Since(began) < time.Second || granted(h) < 10); {
+			time.Sleep(10 * time.Millisecond)
 		}
-		if n := granted(h); n < 10 {
-			t.Errorf("got %d grants in 30 s, want at least 10", n)
-		} else {
-			t.Logf("%d grants", n)
-		}
-		// Whoever slept on would do so for ever.
-		if err := h.Check(&checker.Rules{MaxIdle: 5 * time.Second}); err != nil {
-			t.Error(err)
-		}
-		s.Clean(t, name)
-	})
+	}()
+	stalled := stalls()
+	contend(stop, t, h, name, programs)
+	stall := stalled()
+	after, _ := subscribers(t, s.Plain(t)[0])
+	if before != 0 || after != 0 {
+		t.Errorf("got %d and %d subscriptions, want none", before, after)
+	}
+	if n := granted(h); n < 10 {
+		t.Errorf("got %d grants in 30 s, want at least 10", n)
+	}
+	checkIdle(t, h, opts.MaxBusyWait, stall)
+	s.Clean(t, name)
 }
 
 // scripts counts the scripts that the server has been sent, by its own statistics.
