@@ -34,7 +34,6 @@ type HandOver struct {
 	CPU         time.Duration // of the server, for a grant
 	Least, Most int           // grants of one client
 	Median      int
-	WantedShare float64 // of grants that somebody waited for at the last release
 }
 
 // MeasureHandOver runs a contest on the first of the servers.
@@ -142,7 +141,6 @@ func (w *Witness) sum(c Contender, contest Contest, took time.Duration) (HandOve
 		return h, fmt.Errorf("%v, %d clients: no grant within %v", c, contest.Clients, took)
 	}
 	h.PerSecond = float64(h.Grants) / took.Seconds()
-	h.WantedShare = float64(len(w.idle)) / float64(h.Grants)
 	h.IdleP50, h.IdleP99 = Quantile(w.idle, 0.5), Quantile(w.idle, 0.99)
 	h.Least, h.Median, h.Most = Quantile(w.grants, 0), Quantile(w.grants, 0.5), Quantile(w.grants, 1)
 	return h, nil

@@ -7,11 +7,14 @@ import (
 	"github.com/redis/rueidis/rueidislock"
 )
 
+// tryNext is the TryNextAfter of rueidislock.
+const tryNext = 5 * time.Second
+
 type rueidislockClient struct{ locker rueidislock.Locker }
 
 // dialRueidislock makes clients with one key a lock, as all others have on one node,
 // instead of three, and without the server's notices about a client's own keys, as the
-// library's documentation advises; both are the cheaper way. An attempt may take 5 s
+// library's documentation advises; both are the cheaper way. An attempt may take tryNext
 // instead of 20 ms: on a busy machine one does, and where nobody else wants the lock no
 // notice comes to end the wait that follows.
 func dialRueidislock(addrs []string, count *Counter) (Client, error) {
@@ -19,7 +22,7 @@ func dialRueidislock(addrs []string, count *Counter) (Client, error) {
 		ClientOption:   rueidisOption(addrs[0], count),
 		KeyMajority:    1,
 		NoLoopTracking: true,
-		TryNextAfter:   5 * time.Second,
+		TryNextAfter:   tryNext,
 	})
 	if err != nil {
 		return nil, err
