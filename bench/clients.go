@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"time"
 
 	redigo "github.com/gomodule/redigo/redis"
 	goredis "github.com/redis/go-redis/v9"
@@ -22,15 +23,21 @@ func newRedigo(addr string, count *Counter) *redigo.Pool {
 	}}
 }
 
-// newRueidis returns a client with its defaults.
+// newRueidis returns a client with its defaults, but for its pings.
 func newRueidis(addr string, count *Counter) (rueidis.Client, error) {
 	return rueidis.NewClient(rueidisOption(addr, count))
 }
+
+// rueidisPing is how long a connection is silent before the client sends PING. Its default,
+// a second, is most of what a waiting client would send.
+const rueidisPing = 10 * time.Second
 
 func rueidisOption(addr string, count *Counter) rueidis.ClientOption {
 	return rueidis.ClientOption{
 		InitAddress:       []string{addr},
 		ForceSingleClient: true,
+		Dialer:            net.Dialer{KeepAlive: rueidisPing},
+		ConnWriteTimeout:  10 * time.Second, // the default, which would follow KeepAlive
 		DialCtxFn: func(ctx context.Context, addr string, _ *net.Dialer, _ *tls.Config) (net.Conn, error) {
 			return count.dial(ctx, "tcp", addr)
 		},
