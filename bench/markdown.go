@@ -19,7 +19,7 @@ only: ratios hold elsewhere, absolute numbers are this machine's.
 
 `)
 	table(&b, []string{"aim", "wanted", "measured", ""}, r.aims())
-	b.WriteString(`
+	fmt.Fprintf(&b, `
 Idle times: between two holders are four hops from process to process, the release to Redis, its message to the
 next waiter, that one's question, and the answer. rueidislock has the same four. There all waiters are told, and whoever
 comes first has the lock; here only the next in line is, who must first be woken, and each question is a script.
@@ -27,7 +27,7 @@ Libraries that poll have no message, but sleep.
 
 Upkeep: redlatch asks every two seconds whether a client's subscription is alive. A rueidis client with its defaults
 besides sends PING on each connection, the subscribed one and the other, on which nothing has come for a second, which is
-up to two commands a second more; here it has Dialer.KeepAlive = 10 s.
+up to two commands a second more; here it has Dialer.KeepAlive = %v.
 
 ![Commands for a hand-over and idle time of the lock, by number of clients](benchmarks.svg)
 
@@ -37,7 +37,7 @@ One node, one goroutine. The bare clients send SET NX PX and a script that delet
 if it is the caller's, with a fixed owner; they do nothing else. Times in us, allocations in the
 client's process, "server" the processor time of Redis.
 
-`)
+`, rueidisPing)
 	table(&b, []string{"", "p50", "p99", "allocations", "commands", "server", "pairs/s, 64 goroutines"}, r.withThroughput(freeRows(r.Uncontended)))
 	b.WriteString(`
 The same with GOMAXPROCS=1, so that the client leaves the other processor to Redis. A call runs in a goroutine of
