@@ -23,7 +23,8 @@ var images = []Image{Redis70, Redis80, Valkey81}
 
 // Images returns the images that [Start] can serve here one after another: for
 // tests that repeat themselves on each. Those that it cannot serve are left out
-// and counted. With REDLATCH_IMAGE set it is that one alone. An empty Image
+// and counted; where REDLATCH_REQUIRED asks for containers, which can be built, the
+// test fails instead. With REDLATCH_IMAGE set it is that one alone. An empty Image
 // stands for the one there is, where the kind has no choice (addresses, embedded).
 func Images(tb testing.TB) []Image {
 	tb.Helper()
@@ -44,6 +45,9 @@ func Images(tb testing.TB) []Image {
 	var can []Image
 	for _, image := range images {
 		if err := sources[kind].serves(ctx, request{n: 1, image: image}); err != nil {
+			if Kind(os.Getenv("REDLATCH_REQUIRED")) == Containers {
+				tb.Fatalf("redistest: REDLATCH_REQUIRED asks for containers: %v", err)
+			}
 			leftOut(tb.Name(), fmt.Sprintf("%s: %v", image, err))
 			continue
 		}

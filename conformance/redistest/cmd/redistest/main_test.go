@@ -305,11 +305,7 @@ func leftovers(t *testing.T, kind redistest.Kind, addrs []string) []string {
 			commands = append(commands, strings.Join(c.Names, " ")+" "+c.Command)
 		}
 	}
-	out, err := exec.Command("ps", "-A", "-o", "args").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	commands = append(commands, strings.Split(string(out), "\n")...)
+	commands = append(commands, processes(t)...)
 	for _, addr := range addrs {
 		_, port, _ := net.SplitHostPort(addr)
 		for _, command := range commands {
@@ -319,6 +315,31 @@ func leftovers(t *testing.T, kind redistest.Kind, addrs []string) []string {
 		}
 	}
 	return left
+}
+
+// processes returns the command lines of this machine's processes. A small Linux has no
+// ps, and what has no /proc has one.
+func processes(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) == 0 {
+		out, err := exec.Command("ps", "-A", "-o", "args").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Split(string(out), "\n")
+	}
+	var lines []string
+	for _, file := range files {
+		line, err := os.ReadFile(file)
+		if err == nil { // else it has just ended
+			lines = append(lines, strings.ReplaceAll(string(line), "\x00", " "))
+		}
+	}
+	return lines
 }
 
 // need skips the test where the machine has no servers of this kind.
