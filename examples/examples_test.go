@@ -22,7 +22,7 @@ func TestPrograms(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute) // most of it for the compiler
 			defer cancel()
 			out, err := exec.CommandContext(ctx, "go", "run", "./"+tt.name).CombinedOutput()
 			if err != nil {
