@@ -180,7 +180,8 @@ func sorted(ls []Locker) ([][]int, error) {
 		} else if first := groups[n-1][0]; ids[first] == ids[i] {
 			groups[n-1] = append(groups[n-1], i)
 		} else {
-			return nil, fmt.Errorf("%w: locks %d and %d given to LockAll are both named %q but are not the same lock", ErrInvalid, first, i, ls[i].Name())
+			return nil, fmt.Errorf("%w: locks %d and %d given to LockAll are both named %q but are not the same lock",
+				ErrInvalid, first, i, ls[i].Name())
 		}
 	}
 	return groups, nil

@@ -50,10 +50,10 @@ func (w within) Lock(ctx context.Context) (*Lease, error) {
 func (w within) LockID() claim.ID { return identify(w.Locker) }
 
 // Do calls fn while holding l, which it takes with Lock. The context given to fn is a
-// child of ctx that also ends with the lease, with its cause: [ErrLost], or [ErrReleased] and
-// [ErrClosed] where the provider was closed; it carries the lease ([FromContext]). The lock is released when fn returns, panics or ends its
-// goroutine. Do returns fn's error joined with ErrLost, if the lease was lost, and with
-// the release's error.
+// child of ctx that also ends with the lease, with its cause: [ErrLost], or [ErrReleased]
+// and [ErrClosed] where the provider was closed; it carries the lease ([FromContext]). The
+// lock is released when fn returns, panics or ends its goroutine. Do returns fn's error
+// joined with ErrLost, if the lease was lost, and with the release's error.
 func Do(ctx context.Context, l Locker, fn func(ctx context.Context) error) (err error) {
 	lease, err := l.Lock(ctx)
 	if err != nil {
