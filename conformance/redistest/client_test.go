@@ -13,9 +13,10 @@ import (
 	"time"
 
 	"github.com/redlatch/redlatch/conformance/redistest"
+	"github.com/redlatch/redlatch/internal/leaktest"
 )
 
-func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(leaktest.Check(redistest.Main(m))) }
 
 // each runs a test on every kind that can start servers on this machine.
 func each(t *testing.T, test func(t *testing.T, kind redistest.Kind)) {

@@ -22,6 +22,7 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 
 	"github.com/redlatch/redlatch/conformance/redistest"
+	"github.com/redlatch/redlatch/internal/leaktest"
 )
 
 var binary string
@@ -38,7 +39,7 @@ func testMain(m *testing.M) int {
 	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
 		panic(fmt.Sprintf("%v: %s", err, out))
 	}
-	return redistest.Main(m)
+	return leaktest.Check(redistest.Main(m))
 }
 
 // A result is what one run of the command has left.
