@@ -1,6 +1,7 @@
-// Package adaptertest tests what the adapters have in common and package conformance,
-// which is for adapters of all kinds, cannot ask for: the wording of errors, the client's
-// own error types, how fast a subscription ends.
+// Package adaptertest holds the project's adapters to more than package conformance, which
+// is for adapters of all kinds, can ask of everybody: the wording of errors, the client's
+// own error types, how fast a subscription ends. Some of it is in both, here with exact
+// expectations.
 package adaptertest
 
 import (
