@@ -11,7 +11,7 @@ demo: ## the tour on embedded Redis: ten seconds, needs nothing but Go
 	@cd examples && go run ./tour $(if $(EXPIRY),-expiry $(EXPIRY))
 
 .PHONY: test
-test: ## all tests of all modules with -race, on containers, redis-server or miniredis
+test: ## all tests of all modules, with -race if it links, on containers, redis-server or miniredis
 	@scripts/test.sh
 
 .PHONY: lint
