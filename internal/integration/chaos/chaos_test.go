@@ -56,6 +56,23 @@ func run(t *testing.T, cfg chaos.Config) *chaos.Report {
 	return report
 }
 
+// judged runs cfg until the progress of a round was judged, up to three times: a machine
+// may be too busy for that once.
+func judged(t *testing.T, cfg chaos.Config) *chaos.Report {
+	t.Helper()
+	for range 3 {
+		report := run(t, cfg)
+		for _, v := range report.Violations {
+			t.Error(v)
+		}
+		if report.Unjudged < report.Rounds {
+			return report
+		}
+	}
+	t.Fatal("the progress of no round was judged: a PING took too long in the calm of each of three runs")
+	return nil
+}
+
 func total[K comparable](m map[K]int) (n int) {
 	for _, v := range m {
 		n += v
@@ -66,9 +83,11 @@ func total[K comparable](m map[K]int) (n int) {
 // TestChaos breaks everything that may break for a while: REDLATCH_CHAOS_FOR, by
 // default 12 s, half of it on 3 nodes and half on 5.
 func TestChaos(t *testing.T) {
-	report := run(t, chaos.Config{For: lasting(t, "REDLATCH_CHAOS_FOR", 12*time.Second)})
-	for _, v := range report.Violations {
-		t.Error(v)
+	d := lasting(t, "REDLATCH_CHAOS_FOR", 12*time.Second)
+	report := judged(t, chaos.Config{For: d})
+	inContainers := func(server string) bool { return strings.HasSuffix(server, "(containers)") }
+	if os.Getenv("REDLATCH_IMAGE") == "" && slices.ContainsFunc(report.Servers, inContainers) && len(report.Servers) < 3 {
+		t.Errorf("got servers of the kinds %v, want Redis 7.0, Redis 8.0 and Valkey 8.1", report.Servers)
 	}
 	for what, got := range map[string]int{
 		"grants": total(report.Grants), "exclusive": report.Grants[checker.Exclusive],
@@ -79,7 +98,11 @@ func TestChaos(t *testing.T) {
 			t.Errorf("got %d %s, want at least 50", got, what)
 		}
 	}
-	for _, kind := range []string{"server", "link", "worker", "repl"} {
+	kinds := []string{"server", "link", "worker", "repl"}
+	if d >= time.Minute { // less may be too little for one of each
+		kinds = append(kinds, "link cut", "reply dropped")
+	}
+	for _, kind := range kinds {
 		if !slices.ContainsFunc(keys(report.Faults), func(name string) bool { return strings.HasPrefix(name, kind) }) {
 			t.Errorf("got no fault of the kind %q in %v", kind, report.Faults)
 		}
@@ -92,13 +115,10 @@ func TestChaos(t *testing.T) {
 func TestMixedFleet(t *testing.T) {
 	d := lasting(t, "REDLATCH_FLEET_FOR", 12*time.Second)
 	adapters := []string{chaos.GoRedis, chaos.Redigo, chaos.Rueidis}
-	report := run(t, chaos.Config{
+	report := judged(t, chaos.Config{
 		For: d, Round: d, Nodes: []int{3}, Images: []redistest.Image{""},
 		Adapters: adapters, KillWorkers: 2 * time.Second,
 	})
-	for _, v := range report.Violations {
-		t.Error(v)
-	}
 	for _, adapter := range adapters {
 		if got := report.By[adapter]; got < 50 {
 			t.Errorf("got %d grants through %s, want at least 50", got, adapter)
@@ -109,8 +129,8 @@ func TestMixedFleet(t *testing.T) {
 	}
 }
 
-// TestRestartGuard kills servers that have no persistence. Without the guard the judge
-// would see broken exclusion, as in TestLostDataIsSeen.
+// TestRestartGuard kills servers that have no persistence, one at a time. Without the
+// guard, one that comes back empty would grant to others what it has granted before.
 func TestRestartGuard(t *testing.T) {
 	t.Parallel()
 	report := run(t, chaos.Config{For: 24 * time.Second, Nodes: []int{3}, Guard: 7 * time.Second})

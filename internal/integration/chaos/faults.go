@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"sync"
 	"syscall"
@@ -23,6 +24,13 @@ type fault struct {
 	end       func(ctx context.Context) error
 }
 
+// errNotYet says that a fault has not happened, and needs no end: there was nothing to
+// break, or it is armed, see countDropped.
+var errNotYet = errors.New("chaos: the fault has not happened yet")
+
+// replyDropped is the fault that the proxies count.
+const replyDropped = "reply dropped"
+
 // A victim has one of its faults after another, with times without in between. What
 // happens to it, and when, is drawn from a source of its own, so that it depends on
 // the seed alone.
@@ -34,11 +42,9 @@ type victim struct {
 
 // suffer runs until ctx ends, and then mends what is broken.
 func (v *victim) suffer(ctx context.Context, r *round) {
-	var key uint64 = 14695981039346656037
-	for _, b := range []byte(v.name) {
-		key = (key ^ uint64(b)) * 1099511628211
-	}
-	dice := rand.New(rand.NewPCG(r.seed, key))
+	key := fnv.New64a()
+	_, _ = key.Write([]byte(v.name))
+	dice := rand.New(rand.NewPCG(r.seed, key.Sum64()))
 	odds := 0
 	for _, f := range v.faults {
 		odds += f.odds
@@ -53,6 +59,9 @@ func (v *victim) suffer(ctx context.Context, r *round) {
 		// Once begun it is ended, also when time is up.
 		whole := context.WithoutCancel(ctx)
 		err := f.begin(whole)
+		if errors.Is(err, errNotYet) {
+			continue
+		}
 		if err == nil {
 			r.injected(f.name)
 			sleep(ctx, length)
@@ -155,16 +164,26 @@ func linkVictim(worker string, i int, p *proxy.Proxy, sound time.Duration) *vict
 	stall := func(d proxy.Direction) func() { return func() { p.Stall(d) } }
 	delay := func(d time.Duration) func() { return func() { p.Delay(d) } }
 	cut := func() { p.Cut() }
+	cutSome := func(context.Context) error {
+		if p.Cut() == 0 {
+			return errNotYet
+		}
+		return nil
+	}
+	dropNext := func(context.Context) error {
+		p.DropReply()
+		return errNotYet
+	}
 	none := do()
 	return &victim{name: fmt.Sprintf("link of %s to server %d", worker, i), sound: sound, faults: []fault{
-		{"link cut", 2, 0, 0, do(cut), none},
+		{"link cut", 2, 0, 0, cutSome, none},
 		{"link refused", 1, 20 * ms, 2000 * ms, do(p.Refuse, cut), do(p.Accept)},
 		{"link silent", 2, 20 * ms, 2500 * ms, do(stall(proxy.Both)), do(p.Resume)},
 		{"link silent, then cut", 1, 20 * ms, 2500 * ms, do(stall(proxy.Both)), do(cut, p.Resume)},
 		{"requests held back", 1, 20 * ms, 2500 * ms, do(stall(proxy.Requests)), do(p.Resume)},
 		{"replies held back", 1, 20 * ms, 2500 * ms, do(stall(proxy.Replies)), do(p.Resume)},
 		{"replies delayed", 2, 100 * ms, 3000 * ms, do(delay(60 * ms)), do(delay(0))},
-		{"reply dropped", 3, 0, 0, do(p.DropReply), none},
+		{replyDropped, 3, 0, 0, dropNext, none},
 		{"requests delivered twice", 2, 100 * ms, 2000 * ms, do(func() { p.Duplicate(true) }), do(func() { p.Duplicate(false) })},
 	}}
 }

@@ -30,7 +30,7 @@ type process struct {
 	killed     bool
 	said       bool          // bye
 	gone       chan struct{} // closed when the process has ended and all that it said is on record
-	last       *tail         // of its standard error
+	stderr     *head
 }
 
 // start starts the process.
@@ -51,9 +51,9 @@ func (p *process) start() error {
 	if err != nil {
 		return err
 	}
-	p.cmd, p.last = exec.Command(self), &tail{}
+	p.cmd, p.stderr = exec.Command(self), &head{}
 	p.cmd.Env = append(os.Environ(), taskVariable+"="+string(text))
-	p.cmd.Stderr = p.last
+	p.cmd.Stderr = p.stderr
 	// A group of its own: the run's end, even a sudden one, hangs up on a worker that is
 	// stopped, and ends the input of one that is not.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -104,7 +104,7 @@ func (p *process) listen(out io.Reader, cmd *exec.Cmd, gone chan struct{}, who s
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.killed && (err != nil || !p.said) {
-		p.r.fail(fmt.Errorf("chaos: %s ended by itself: %v: %s", who, err, p.last))
+		p.r.fail(fmt.Errorf("chaos: %s ended by itself: %v: %s", who, err, p.stderr))
 	}
 }
 
@@ -140,14 +140,14 @@ func (p *process) kill() error {
 }
 
 // finish tells the process to end and waits for that.
-func (p *process) finish(within time.Duration) error {
+func (p *process) finish(within time.Duration) {
 	p.order(order{Kind: stop})
 	p.mu.Lock()
-	gone, last := p.gone, p.last
+	gone, stderr := p.gone, p.stderr
 	p.mu.Unlock()
 	select {
 	case <-gone:
-		return nil // Wait has closed its input
+		return // Wait has closed its input
 	case <-time.After(within):
 	}
 	p.r.fail(fmt.Errorf("chaos: %s has not ended %v after it was told to", p.name, within))
@@ -156,29 +156,29 @@ func (p *process) finish(within time.Duration) error {
 	case <-gone:
 	case <-time.After(5 * time.Second):
 	}
-	p.r.fail(fmt.Errorf("chaos: %s, where it was: %s", p.name, last))
+	p.r.fail(fmt.Errorf("chaos: %s, where it was: %s", p.name, stderr))
 	_ = p.signal(syscall.SIGKILL)
 	<-gone
-	return nil // Wait has closed its input
 }
 
-// A tail keeps the beginning and the last of what is written to it.
-type tail struct {
+// A head keeps the beginning, about 256 KiB, of what is written to it: a program that
+// panics, or gets SIGQUIT, says why first.
+type head struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (t *tail) Write(b []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.text.Len() < 1<<18 {
-		t.text.Write(b)
+func (h *head) Write(b []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.text.Len() < 1<<18 {
+		h.text.Write(b)
 	}
 	return len(b), nil
 }
 
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.text.String()
+func (h *head) String() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.text.String()
 }

@@ -20,7 +20,7 @@ type Report struct {
 	Servers  []string      // kinds and versions that took part
 	Adapters []string
 
-	Faults  map[string]int       // by what was done
+	Faults  map[string]int       // that have happened, by what was done
 	Asked   int                  // attempts to take a lock
 	Grants  map[checker.Kind]int // claims
 	By      map[string]int       // grants, by adapter

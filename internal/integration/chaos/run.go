@@ -166,6 +166,7 @@ func runRound(ctx context.Context, cfg Config, i int, faulty time.Duration) (*ro
 		rules.MaxWait, rules.MaxIdle = maxWait, maxIdle
 	}
 	r.finish()
+	r.countDropped()
 	r.judge(rules)
 
 	for j, s := range r.servers {

@@ -27,9 +27,8 @@ type report struct {
 	Token int64 `json:"t,omitempty"`
 	Slot  int   `json:"s,omitempty"`
 
-	Base  int64          `json:"b,omitempty"` // write: the value that was read
-	Text  string         `json:"x,omitempty"` // wrong
-	Count map[string]int `json:"m,omitempty"` // bye
+	Base int64  `json:"b,omitempty"` // write: the value that was read
+	Text string `json:"x,omitempty"` // wrong
 }
 
 // Kinds of reports.
