@@ -125,7 +125,7 @@ func TestClose(t *testing.T) {
 		}
 		s.Clean(t, name)
 		for i, node := range s.Plain(t) {
-			if channels := node.PubSubChannels(t.Context(), "redlatch:*").Val(); len(channels) != 0 {
+			if channels := node.PubSubChannels(t.Context(), s.Key("redlatch:*")).Val(); len(channels) != 0 {
 				t.Errorf("node %d: subscriptions are left: %q", i, channels)
 			}
 		}

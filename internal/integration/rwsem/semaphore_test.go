@@ -38,8 +38,7 @@ func (b *busy) enter() {
 func (b *busy) leave() { b.now.Add(-1) }
 
 // crowd lets workers, each a program of its own, take permits of one semaphore.
-func crowd(t *testing.T, workers, limit, rounds int, hold time.Duration) {
-	s := clients.One(t)
+func crowd(t *testing.T, s *clients.Site, workers, limit, rounds int, hold time.Duration) {
 	name := clients.Name(t)
 	in := busy{limit: int64(limit), full: make(chan struct{})}
 	filling, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -84,78 +83,88 @@ func crowd(t *testing.T, workers, limit, rounds int, hold time.Duration) {
 	s.Clean(t, name)
 }
 
-func TestTenWorkersLimitThree(t *testing.T)   { crowd(t, 10, 3, 20, 2*time.Millisecond) }
-func TestHundredWorkersLimitTen(t *testing.T) { crowd(t, 100, 10, 4, 2*time.Millisecond) }
-func TestSemaphoreOfOneIsAMutex(t *testing.T) { crowd(t, 5, 1, 10, time.Millisecond) }
+func TestTenWorkersLimitThree(t *testing.T) {
+	clients.Single(t, func(t *testing.T, s *clients.Site) { crowd(t, s, 10, 3, 20, 2*time.Millisecond) })
+}
+
+func TestHundredWorkersLimitTen(t *testing.T) {
+	clients.Single(t, func(t *testing.T, s *clients.Site) { crowd(t, s, 100, 10, 4, 2*time.Millisecond) })
+}
+
+func TestSemaphoreOfOneIsAMutex(t *testing.T) {
+	clients.Single(t, func(t *testing.T, s *clients.Site) { crowd(t, s, 5, 1, 10, time.Millisecond) })
+}
 
 func TestLargestLimit(t *testing.T) {
-	s := clients.One(t)
-	name := clients.Name(t)
-	const permits = 100
-	sem := s.Connect(t, nil).Semaphore(name, math.MaxInt32)
-	var leases []*core.Lease
-	slots := map[int]bool{}
-	last := int64(0)
-	for i := range permits {
-		l := clients.Take(t, sem.TryAcquire)
-		leases = append(leases, l)
-		if l.Slot() != i {
-			t.Errorf("got slot %d, want %d, the lowest free", l.Slot(), i)
+	clients.Single(t, func(t *testing.T, s *clients.Site) {
+		name := clients.Name(t)
+		const permits = 100
+		sem := s.Connect(t, nil).Semaphore(name, math.MaxInt32)
+		var leases []*core.Lease
+		slots := map[int]bool{}
+		last := int64(0)
+		for i := range permits {
+			l := clients.Take(t, sem.TryAcquire)
+			leases = append(leases, l)
+			if l.Slot() != i {
+				t.Errorf("got slot %d, want %d, the lowest free", l.Slot(), i)
+			}
+			if slots[l.Slot()] {
+				t.Errorf("slot %d twice", l.Slot())
+			}
+			slots[l.Slot()] = true
+			if l.Token() <= last {
+				t.Errorf("got token %d after %d, want a higher one", l.Token(), last)
+			}
+			last = l.Token()
 		}
-		if slots[l.Slot()] {
-			t.Errorf("slot %d twice", l.Slot())
+		if got, err := sem.Available(t.Context()); err != nil || got != math.MaxInt32-permits {
+			t.Errorf("got %d available, %v, want %d", got, err, math.MaxInt32-permits)
 		}
-		slots[l.Slot()] = true
-		if l.Token() <= last {
-			t.Errorf("got token %d after %d, want a higher one", l.Token(), last)
+		for _, l := range leases {
+			clients.Release(t, l)
 		}
-		last = l.Token()
-	}
-	if got, err := sem.Available(t.Context()); err != nil || got != math.MaxInt32-permits {
-		t.Errorf("got %d available, %v, want %d", got, err, math.MaxInt32-permits)
-	}
-	for _, l := range leases {
-		clients.Release(t, l)
-	}
-	if got, err := sem.Available(t.Context()); err != nil || got != math.MaxInt32 {
-		t.Errorf("got %d available, %v, want %d", got, err, math.MaxInt32)
-	}
-	s.Clean(t, name)
+		if got, err := sem.Available(t.Context()); err != nil || got != math.MaxInt32 {
+			t.Errorf("got %d available, %v, want %d", got, err, math.MaxInt32)
+		}
+		s.Clean(t, name)
+	})
 }
 
 func TestSlotsLowestFree(t *testing.T) {
-	s := clients.One(t)
-	name := clients.Name(t)
-	const limit = 6
-	held := map[int]*core.Lease{}
-	take := func(want int) {
-		t.Helper()
-		l := clients.Take(t, s.Connect(t, nil).Semaphore(name, limit).Acquire)
-		if l.Slot() != want {
-			t.Errorf("got slot %d, want %d", l.Slot(), want)
+	clients.Single(t, func(t *testing.T, s *clients.Site) {
+		name := clients.Name(t)
+		const limit = 6
+		held := map[int]*core.Lease{}
+		take := func(want int) {
+			t.Helper()
+			l := clients.Take(t, s.Connect(t, nil).Semaphore(name, limit).Acquire)
+			if l.Slot() != want {
+				t.Errorf("got slot %d, want %d", l.Slot(), want)
+			}
+			held[l.Slot()] = l
 		}
-		held[l.Slot()] = l
-	}
-	free := func(slot int) {
-		t.Helper()
-		clients.Release(t, held[slot])
-		delete(held, slot)
-	}
-	for i := range limit {
-		take(i)
-	}
-	_, err := s.Connect(t, nil).Semaphore(name, limit).TryAcquire(t.Context())
-	refused(t, "one more than the limit", err)
-	free(4)
-	free(1)
-	take(1)
-	free(0)
-	take(0)
-	take(4)
-	for slot := range held {
-		free(slot)
-	}
-	s.Clean(t, name)
+		free := func(slot int) {
+			t.Helper()
+			clients.Release(t, held[slot])
+			delete(held, slot)
+		}
+		for i := range limit {
+			take(i)
+		}
+		_, err := s.Connect(t, nil).Semaphore(name, limit).TryAcquire(t.Context())
+		refused(t, "one more than the limit", err)
+		free(4)
+		free(1)
+		take(1)
+		free(0)
+		take(0)
+		take(4)
+		for slot := range held {
+			free(slot)
+		}
+		s.Clean(t, name)
+	})
 }
 
 func TestCrashedPermitIsFree(t *testing.T) {
@@ -204,95 +213,97 @@ func TestCrashedPermitIsFree(t *testing.T) {
 }
 
 func TestLimitsThatDisagree(t *testing.T) {
-	s := clients.One(t)
-	name := clients.Name(t)
-	three, five := s.Connect(t, nil).Semaphore(name, 3), s.Connect(t, nil).Semaphore(name, 5)
-	disagree := func(when string, err error, values ...string) {
-		t.Helper()
-		if !errors.Is(err, core.ErrInvalid) {
-			t.Errorf("%s: got %v, want %v", when, err, core.ErrInvalid)
-			return
-		}
-		for _, v := range values {
-			if !strings.Contains(err.Error(), v) {
-				t.Errorf("%s: got %q, want it to name %s", when, err, v)
+	clients.Single(t, func(t *testing.T, s *clients.Site) {
+		name := clients.Name(t)
+		three, five := s.Connect(t, nil).Semaphore(name, 3), s.Connect(t, nil).Semaphore(name, 5)
+		disagree := func(when string, err error, values ...string) {
+			t.Helper()
+			if !errors.Is(err, core.ErrInvalid) {
+				t.Errorf("%s: got %v, want %v", when, err, core.ErrInvalid)
+				return
+			}
+			for _, v := range values {
+				if !strings.Contains(err.Error(), v) {
+					t.Errorf("%s: got %q, want it to name %s", when, err, v)
+				}
 			}
 		}
-	}
-	held := clients.Take(t, three.Acquire)
-	_, err := five.TryAcquire(t.Context())
-	disagree("TryAcquire while held", err, "5", "3")
-	_, err = five.Acquire(t.Context())
-	disagree("Acquire while held", err, "5", "3")
-	_, err = five.Available(t.Context())
-	disagree("Available while held", err, "5", "3")
-	if got, err := three.Available(t.Context()); err != nil || got != 2 {
-		t.Errorf("got %d available, %v, want 2", got, err)
-	}
-	clients.Release(t, held)
+		held := clients.Take(t, three.Acquire)
+		_, err := five.TryAcquire(t.Context())
+		disagree("TryAcquire while held", err, "5", "3")
+		_, err = five.Acquire(t.Context())
+		disagree("Acquire while held", err, "5", "3")
+		_, err = five.Available(t.Context())
+		disagree("Available while held", err, "5", "3")
+		if got, err := three.Available(t.Context()); err != nil || got != 2 {
+			t.Errorf("got %d available, %v, want 2", got, err)
+		}
+		clients.Release(t, held)
 
-	// Nobody holds or waits: the newcomer's replaces it, and binds.
-	held = clients.Take(t, five.Acquire)
-	_, err = three.TryAcquire(t.Context())
-	disagree("TryAcquire, the other way round", err, "3", "5")
-	clients.Release(t, held)
+		// Nobody holds or waits: the newcomer's replaces it, and binds.
+		held = clients.Take(t, five.Acquire)
+		_, err = three.TryAcquire(t.Context())
+		disagree("TryAcquire, the other way round", err, "3", "5")
+		clients.Release(t, held)
 
-	// Somebody waits, behind holders that are none of ours.
-	foreign := s.Plain(t)[0]
-	for i := range 3 {
-		end := float64(time.Now().Add(time.Minute).UnixMilli())
-		if err := foreign.ZAdd(t.Context(), name, member(fmt.Sprint("foreign", i), end)).Err(); err != nil {
+		// Somebody waits, behind holders that are none of ours.
+		foreign := s.Plain(t)[0]
+		for i := range 3 {
+			end := float64(time.Now().Add(time.Minute).UnixMilli())
+			if err := foreign.ZAdd(t.Context(), s.Key(name), member(fmt.Sprint("foreign", i), end)).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w := clients.Wait(t, three.Acquire)
+		s.Queued(t, clients.Semaphore, name, 1)
+		_, err = five.TryAcquire(t.Context())
+		disagree("TryAcquire while waited for", err, "5", "3")
+		if err := foreign.ZRem(t.Context(), s.Key(name), "foreign1").Err(); err != nil {
 			t.Fatal(err)
 		}
-	}
-	w := clients.Wait(t, three.Acquire)
-	s.Queued(t, clients.Semaphore, name, 1)
-	_, err = five.TryAcquire(t.Context())
-	disagree("TryAcquire while waited for", err, "5", "3")
-	if err := foreign.ZRem(t.Context(), name, "foreign1").Err(); err != nil {
-		t.Fatal(err)
-	}
-	clients.Release(t, w.Lease(10*time.Second))
-	if got, err := five.Available(t.Context()); err != nil || got != 3 { // 5 less the 2 foreign ones
-		t.Errorf("got %d available, %v, want 3", got, err)
-	}
-	foreign.Del(t.Context(), name)
-	s.Clean(t, name)
+		clients.Release(t, w.Lease(10*time.Second))
+		if got, err := five.Available(t.Context()); err != nil || got != 3 { // 5 less the 2 foreign ones
+			t.Errorf("got %d available, %v, want 3", got, err)
+		}
+		foreign.Del(t.Context(), s.Key(name))
+		s.Clean(t, name)
+	})
 }
 
 func TestPermitsGoToThoseInLine(t *testing.T) {
-	s := clients.One(t)
-	name := clients.Name(t)
-	var held []*core.Lease
-	first := s.Connect(t, nil).Semaphore(name, 3)
-	for range 3 {
-		held = append(held, clients.Take(t, first.Acquire))
-	}
-	var waiting []*clients.Pending
-	for i := range 3 {
-		waiting = append(waiting, clients.Wait(t, s.Connect(t, slow()).Semaphore(name, 3).Acquire))
-		s.Queued(t, clients.Semaphore, name, i+1)
-	}
-	_, err := first.TryAcquire(t.Context())
-	refused(t, "one that does not wait", err)
-	for _, l := range held { // as many are called as permits were freed
-		clients.Release(t, l)
-	}
-	last := int64(0)
-	for i, w := range waiting {
-		l := w.Lease(10 * time.Second)
-		if l.Token() <= held[2].Token() {
-			t.Errorf("waiter %d: got token %d, want more than %d", i, l.Token(), held[2].Token())
+	clients.Single(t, func(t *testing.T, s *clients.Site) {
+		name := clients.Name(t)
+		var held []*core.Lease
+		first := s.Connect(t, nil).Semaphore(name, 3)
+		for range 3 {
+			held = append(held, clients.Take(t, first.Acquire))
 		}
-		last = max(last, l.Token())
-		clients.Release(t, l)
-	}
-	if l := clients.Take(t, first.Acquire); l.Token() <= last {
-		t.Errorf("got token %d after %d, want a higher one", l.Token(), last)
-	} else {
-		clients.Release(t, l)
-	}
-	s.Clean(t, name)
+		var waiting []*clients.Pending
+		for i := range 3 {
+			waiting = append(waiting, clients.Wait(t, s.Connect(t, slow()).Semaphore(name, 3).Acquire))
+			s.Queued(t, clients.Semaphore, name, i+1)
+		}
+		_, err := first.TryAcquire(t.Context())
+		refused(t, "one that does not wait", err)
+		for _, l := range held { // as many are called as permits were freed
+			clients.Release(t, l)
+		}
+		last := int64(0)
+		for i, w := range waiting {
+			l := w.Lease(10 * time.Second)
+			if l.Token() <= held[2].Token() {
+				t.Errorf("waiter %d: got token %d, want more than %d", i, l.Token(), held[2].Token())
+			}
+			last = max(last, l.Token())
+			clients.Release(t, l)
+		}
+		if l := clients.Take(t, first.Acquire); l.Token() <= last {
+			t.Errorf("got token %d after %d, want a higher one", l.Token(), last)
+		} else {
+			clients.Release(t, l)
+		}
+		s.Clean(t, name)
+	})
 }
 
 func member(id string, score float64) redis.Z { return redis.Z{Member: id, Score: score} }

@@ -21,7 +21,7 @@ const (
 // empty.
 func (s *Site) Line(tb testing.TB, kind, name string) func() int {
 	tb.Helper()
-	queue := keys.Siblings(name, kind+":queue")[0]
+	queue := keys.Siblings(s.Key(name), kind+":queue")[0]
 	ctx := context.WithoutCancel(tb.Context())
 	nodes := s.Plain(tb)
 	return func() (most int) {
@@ -35,15 +35,23 @@ func (s *Site) Line(tb testing.TB, kind, name string) func() int {
 // Queued waits until n tickets stand in that queue.
 func (s *Site) Queued(tb testing.TB, kind, name string, n int) {
 	tb.Helper()
-	line := s.Line(tb, kind, name)
+	Stand(tb, n, s.Line(tb, kind, name))
+}
+
+// Stand waits until n tickets stand in the longest of the lines.
+func Stand(tb testing.TB, n int, lines ...func() int) {
+	tb.Helper()
 	deadline := time.Now().Add(20 * time.Second)
 	for {
-		most := line()
+		most := 0
+		for _, line := range lines {
+			most = max(most, line())
+		}
 		if most == n {
 			return
 		}
 		if time.Now().After(deadline) {
-			tb.Fatalf("got %d tickets in line for %s %q, want %d", most, kind, name, n)
+			tb.Fatalf("got %d tickets in line, want %d", most, n)
 		}
 		time.Sleep(time.Millisecond)
 	}
@@ -52,7 +60,7 @@ func (s *Site) Queued(tb testing.TB, kind, name string, n int) {
 // Readers waits until each live node has n readers of the reader-writer lock of that name.
 func (s *Site) Readers(tb testing.TB, name string, n int) {
 	tb.Helper()
-	set := keys.Siblings(name, RW+":readers")[0]
+	set := keys.Siblings(s.Key(name), RW+":readers")[0]
 	ctx := context.WithoutCancel(tb.Context())
 	for i, c := range s.Plain(tb) {
 		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,16 +21,30 @@ import (
 
 // A Site is the nodes of a test, some of which may be dead.
 type Site struct {
-	Addrs []string
-	live  []string
+	Addrs  []string
+	live   []string
+	prefix string        // of the keys
+	user   redis.Options // user name and password of the clients; empty: the default user
 }
 
-// shared are the three servers that the tests of a package use together, each with
-// names of its own, and never break.
-var shared struct {
+// A trio is the three servers of an image that the tests of a package use together, each
+// with names of its own, and never break.
+type trio struct {
 	once  sync.Once
 	group *redistest.Group
 	err   error
+
+	limited sync.Once
+	user    redis.Options // that docs/acl.md describes
+}
+
+// trios are by image; the empty one is the default.
+var trios = map[redistest.Image]*trio{"": {}, redistest.Redis70: {}, redistest.Redis80: {}, redistest.Valkey81: {}}
+
+// further are the images that there are beside the default.
+var further struct {
+	once   sync.Once
+	images []redistest.Image
 }
 
 // Main runs a package's tests, ends the servers they shared, and looks for goroutines
@@ -48,8 +63,11 @@ func Main(m *testing.M) int {
 	}
 	redis.SetLogger(silent{}) // it reports each connection that a test breaks
 	code := redistest.Main(m)
-	if shared.group != nil {
-		if err := shared.group.Close(); err != nil {
+	for _, three := range trios {
+		if three.group == nil {
+			continue
+		}
+		if err := three.group.Close(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}
@@ -68,21 +86,48 @@ func (silent) Printf(context.Context, string, ...any) {}
 // Servers returns the three shared servers.
 func Servers(tb testing.TB) []*redistest.Server {
 	tb.Helper()
-	shared.once.Do(func() {
-		shared.group, shared.err = redistest.Open(context.Background(), 3, nil)
+	return servers(tb, "")
+}
+
+func servers(tb testing.TB, image redistest.Image) []*redistest.Server {
+	tb.Helper()
+	three := trios[image]
+	three.once.Do(func() {
+		three.group, three.err = redistest.Open(context.Background(), 3, &redistest.Config{Image: image})
 	})
-	if shared.err != nil {
-		tb.Fatal(shared.err)
+	if three.err != nil {
+		tb.Fatal(three.err)
 	}
-	redistest.NeedReal(tb, shared.group.Servers())
-	return shared.group.Servers()
+	redistest.NeedReal(tb, three.group.Servers())
+	return three.group.Servers()
+}
+
+// others returns the images that there are beside the default.
+func others(tb testing.TB) []redistest.Image {
+	tb.Helper()
+	further.once.Do(func() {
+		images := redistest.Images(tb)
+		for _, image := range images {
+			// With a choice of one it is the default, whichever it is.
+			if len(images) > 1 && image != redistest.Redis80 {
+				further.images = append(further.images, image)
+			}
+		}
+	})
+	return further.images
 }
 
 // Cluster returns the servers of a new cluster, each of which passes messages on to the
 // others: a cluster serves before that.
 func Cluster(tb testing.TB) []*redistest.Server {
 	tb.Helper()
-	servers := redistest.StartCluster(tb, nil)
+	return ClusterOf(tb, nil)
+}
+
+// ClusterOf is [Cluster] of the servers that cfg says.
+func ClusterOf(tb testing.TB, cfg *redistest.Config) []*redistest.Server {
+	tb.Helper()
+	servers := redistest.StartCluster(tb, cfg)
 	ctx := context.WithoutCancel(tb.Context())
 	deadline := time.Now().Add(20 * time.Second)
 	for _, c := range At(redistest.Addrs(servers)...).Plain(tb) {
@@ -102,32 +147,56 @@ func Cluster(tb testing.TB) []*redistest.Server {
 
 // One is a single live node.
 func One(tb testing.TB) *Site {
-	addrs := redistest.Addrs(Servers(tb))[:1]
-	return &Site{addrs, addrs}
+	tb.Helper()
+	return At(redistest.Addrs(Servers(tb))[:1]...)
 }
 
 // Three is three live nodes.
 func Three(tb testing.TB) *Site {
-	addrs := redistest.Addrs(Servers(tb))
-	return &Site{addrs, addrs}
+	tb.Helper()
+	return At(redistest.Addrs(Servers(tb))...)
 }
 
 // At is the nodes at addrs.
-func At(addrs ...string) *Site { return &Site{addrs, addrs} }
+func At(addrs ...string) *Site { return &Site{Addrs: addrs, live: addrs} }
 
-// withDead is three nodes of which one refuses every connection.
-func withDead(tb testing.TB, dead int) *Site {
+// An arrangement is n nodes, and what is special about them.
+type arrangement struct {
+	name   string
+	n      int
+	dead   int // which node refuses every connection, from 1; 0: none
+	rights bool
+	image  redistest.Image
+}
+
+func (a arrangement) site(tb testing.TB) *Site {
 	tb.Helper()
-	all := redistest.Addrs(Servers(tb))
-	s := &Site{Addrs: append([]string(nil), all...)}
-	p := Proxy(tb, all[dead])
-	p.Refuse()
-	s.Addrs[dead] = p.Addr()
-	for i, a := range all {
-		if i != dead {
-			s.live = append(s.live, a)
+	all := servers(tb, a.image)[:a.n]
+	s := At(redistest.Addrs(all)...)
+	if a.rights {
+		redistest.NeedFaults(tb, all) // given servers are not to be changed
+		three := trios[a.image]
+		three.limited.Do(func() { three.user = Limit(tb, three.group.Servers()) })
+		if three.user.Username == "" {
+			tb.Fatal("the user of docs/acl.md could not be made")
 		}
+		s.user, s.prefix = three.user, Prefix
+		tb.Cleanup(func() { NothingDenied(tb, all) })
 	}
+	if a.dead > 0 {
+		s.kill(tb, a.dead-1)
+	}
+	return s
+}
+
+// kill puts something in the place of a node that refuses every connection.
+func (s *Site) kill(tb testing.TB, dead int) {
+	tb.Helper()
+	p := Proxy(tb, s.Addrs[dead])
+	p.Refuse()
+	all := s.Addrs
+	s.Addrs, s.live = slices.Clone(all), slices.Delete(slices.Clone(all), dead, dead+1)
+	s.Addrs[dead] = p.Addr()
 	tb.Cleanup(func() {
 		if n := p.Stats().Refused; n == 0 {
 			tb.Error("nobody tried to reach the dead node")
@@ -135,30 +204,62 @@ func withDead(tb testing.TB, dead int) *Site {
 			tb.Logf("%d connections to the dead node", n)
 		}
 	})
-	return s
 }
 
 // Each runs a test on one node, on three, and on three of which one is dead: the first,
-// whose queue gives the order while it lives, or the last.
+// whose queue gives the order while it lives, or the last; as the user that docs/acl.md
+// describes; and, of these, one node and three with a dead one on the other images that
+// there are.
 func Each(t *testing.T, test func(t *testing.T, s *Site)) {
-	for _, c := range []struct {
-		name string
-		site func(testing.TB) *Site
-	}{
-		{"1 node", One},
-		{"3 nodes", Three},
-		{"3 nodes, first dead", func(tb testing.TB) *Site { return withDead(tb, 0) }},
-		{"3 nodes, last dead", func(tb testing.TB) *Site { return withDead(tb, 2) }},
-	} {
-		t.Run(c.name, func(t *testing.T) { test(t, c.site(t)) })
+	t.Helper()
+	run(t, test, []arrangement{
+		{name: "1 node", n: 1},
+		{name: "3 nodes", n: 3},
+		{name: "3 nodes, first dead", n: 3, dead: 1},
+		{name: "3 nodes, last dead", n: 3, dead: 3},
+		{name: "1 node, least rights", n: 1, rights: true},
+		{name: "3 nodes, least rights", n: 3, rights: true},
+	}, []arrangement{
+		{name: "1 node", n: 1},
+		{name: "3 nodes, last dead", n: 3, dead: 3},
+	})
+}
+
+// Single is [Each] for what lives on one node.
+func Single(t *testing.T, test func(t *testing.T, s *Site)) {
+	t.Helper()
+	one := arrangement{name: "1 node", n: 1}
+	run(t, test, []arrangement{one, {name: "1 node, least rights", n: 1, rights: true}}, []arrangement{one})
+}
+
+// run runs a test in arrangements of the default image, and in some of each other one.
+func run(t *testing.T, test func(t *testing.T, s *Site), all, some []arrangement) {
+	t.Helper()
+	for _, image := range others(t) {
+		for _, a := range some {
+			a.name += ", " + string(image)
+			a.image = image
+			all = append(all, a)
+		}
+	}
+	for _, a := range all {
+		t.Run(a.name, func(t *testing.T) { test(t, a.site(t)) })
 	}
 }
 
 // Connect returns a client of the site.
 func (s *Site) Connect(tb testing.TB, opts *core.Options) *Client {
 	tb.Helper()
-	return Connect(tb, s.Addrs, opts)
+	var o core.Options
+	if opts != nil {
+		o = *opts
+	}
+	o.KeyPrefix = s.prefix + o.KeyPrefix
+	return ConnectWith(tb, s.Addrs, &o, s.user, nil)
 }
+
+// Key returns the key of the lock of that name.
+func (s *Site) Key(name string) string { return s.prefix + name }
 
 // Plain returns bare clients of the live nodes.
 func (s *Site) Plain(tb testing.TB) []*redis.Client {
@@ -248,7 +349,7 @@ func Proxy(tb testing.TB, addr string) *proxy.Proxy {
 // Proxied returns a site whose nodes are reached through proxies, for one client.
 func (s *Site) Proxied(tb testing.TB) (*Site, []*proxy.Proxy) {
 	tb.Helper()
-	through := &Site{live: s.live}
+	through := &Site{live: s.live, prefix: s.prefix, user: s.user}
 	var ps []*proxy.Proxy
 	for _, addr := range s.Addrs {
 		p := Proxy(tb, addr)
