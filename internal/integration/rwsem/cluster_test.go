@@ -162,51 +162,111 @@ func locker(p *redlatch.Provider, kind, name string, first bool) (core.Locker, e
 	return rw, nil
 }
 
+// spread returns a name for each primary of a cluster.
+func spread(t *testing.T) (names []string) {
+	t.Helper()
+	seen := map[int]bool{}
+	for i := 0; len(names) < 3; i++ {
+		name := fmt.Sprintf("{%d}", i)
+		if third := int(keys.Slot(name)) / 5462; !seen[third] {
+			seen[third] = true
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 func TestClusterUnderContention(t *testing.T) {
 	servers := clients.Cluster(t)
 	redistest.NeedReal(t, servers)
+	site := clients.At(redistest.Addrs(servers)...)
+	const programs, rounds = 6, 8
 	h := checker.NewHistory()
-	var wg sync.WaitGroup
-	for i := range 6 {
-		p := clusterClient(t, servers, slow())
-		for _, name := range []string{"a", "b", "{t}c"} {
-			m, err := p.Mutex(name)
-			rw, err2 := p.RWMutex(name)
-			s, err3 := p.Semaphore(name+"s", 2)
-			if err := errors.Join(err, err2, err3); err != nil {
-				t.Fatal(err)
+	type use struct {
+		what string
+		kind checker.Kind
+		core.Locker
+	}
+	uses := func(p *redlatch.Provider, name string) []use {
+		m, err := p.Mutex("m:" + name)
+		rw, err2 := p.RWMutex("rw:" + name)
+		s, err3 := p.Semaphore("s:"+name, 2)
+		if err := errors.Join(err, err2, err3); err != nil {
+			t.Fatal(err)
+		}
+		return []use{{clients.Mutex, checker.Exclusive, m}, {clients.RW, checker.Exclusive, rw}, {clients.RW, checker.Shared, rw.RLocker()}, {clients.Semaphore, checker.Permit, s.Locker()}}
+	}
+	// take locks, and returns what releases.
+	take := func(u use, who string) (release func()) {
+		r := checker.Request{Name: u.what + u.Name(), Client: who, Kind: u.kind}
+		if u.kind == checker.Permit {
+			r.Limit = 2
+		}
+		a := h.Ask(r)
+		lease, err := u.Lock(t.Context())
+		if err != nil {
+			a.GaveUp()
+			t.Error(err)
+			return func() {}
+		}
+		a.Granted(lease)
+		return func() {
+			a.Released()
+			clients.Release(t, lease)
+		}
+	}
+
+	// One program has all of them until the others stand in line.
+	var releases []func()
+	names := spread(t)
+	holder := clusterClient(t, servers, nil)
+	for _, name := range names {
+		for _, u := range uses(holder, name) {
+			if u.kind != checker.Shared {
+				releases = append(releases, take(u, "first"))
 			}
-			for _, l := range []struct {
-				what string
-				kind checker.Kind
-				core.Locker
-			}{
-				{"mutex:", checker.Exclusive, m}, {"rw:", checker.Exclusive, rw}, {"rw:", checker.Shared, rw.RLocker()},
-				{"semaphore:", checker.Permit, s.Locker()},
-			} {
+			if u.kind == checker.Permit {
+				releases = append(releases, take(u, "first"))
+			}
+		}
+	}
+	var wg sync.WaitGroup
+	for i := range programs {
+		p := clusterClient(t, servers, slow())
+		for _, name := range names {
+			for _, u := range uses(p, name) {
 				wg.Go(func() {
-					for range 8 {
-						r := checker.Request{Name: l.what + name, Client: fmt.Sprint(i), Kind: l.kind}
-						if l.kind == checker.Permit {
-							r.Limit = 2
-						}
-						a := h.Ask(r)
-						lease, err := l.Lock(t.Context())
-						if err != nil {
-							t.Error(err)
-							return
-						}
-						a.Granted(lease)
-						a.Released()
-						clients.Release(t, lease)
+					for range rounds {
+						release := take(u, fmt.Sprint(i))
+						time.Sleep(time.Millisecond) // the work, longer than a hand-over: two holders would meet
+						release()
 					}
 				})
 			}
 		}
+	}
+	for _, name := range names {
+		site.Queued(t, clients.Mutex, "m:"+name, programs)
+		site.Queued(t, clients.RW, "rw:"+name, programs)
+		site.Queued(t, clients.Semaphore, "s:"+name, programs)
+	}
+	for _, release := range releases {
+		release()
 	}
 	wg.Wait()
 	// A call that is lost costs a poll.
 	if err := h.Check(&checker.Rules{MaxIdle: 5 * time.Second}); err != nil {
 		t.Error(err)
 	}
+}
+
+// LockAll takes locks on every primary.
+func TestClusterLockAll(t *testing.T) {
+	servers := clients.Cluster(t)
+	redistest.NeedReal(t, servers)
+	site := clients.At(redistest.Addrs(servers)...)
+	names := spread(t)
+	connect := func() *redlatch.Provider { return clusterClient(t, servers, slow()) }
+	oppositeOrders(t, site, connect, []part{{clients.Mutex, names[0]}, {clients.RW, names[1]}, {clients.Semaphore, names[2]}})
+	site.Clean(t, "")
 }

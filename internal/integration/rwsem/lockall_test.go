@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redlatch/redlatch"
 	"github.com/redlatch/redlatch/conformance/checker"
 	"github.com/redlatch/redlatch/core"
 	"github.com/redlatch/redlatch/internal/integration/rwsem/clients"
@@ -19,38 +20,79 @@ import (
 func TestLockAllInOppositeOrders(t *testing.T) {
 	clients.Each(t, func(t *testing.T, s *clients.Site) {
 		name := clients.Name(t)
-		h := checker.NewHistory()
-		const callers, rounds = 4, 8
-		var wg sync.WaitGroup
-		for i := range callers {
-			c := s.Connect(t, nil)
-			locks := []core.Locker{c.Mutex(name + "a"), c.RWMutex(name + "b"), c.Mutex(name + "c"), c.RWMutex(name + "d")}
-			if i%2 == 1 {
-				slices.Reverse(locks)
-			}
-			wg.Go(func() {
-				for range rounds {
-					ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-					a := h.Ask(checker.Request{Name: name, Client: fmt.Sprint(i), Kind: checker.Exclusive})
-					l, err := core.LockAll(ctx, locks...)
-					if err != nil {
-						t.Error(err)
-						cancel()
-						return
-					}
-					a.Granted(l)
-					a.Released()
-					clients.Release(t, l)
-					cancel()
-				}
-			})
-		}
-		wg.Wait()
-		if err := h.Check(nil); err != nil {
-			t.Error(err)
-		}
+		connect := func() *redlatch.Provider { return s.Connect(t, nil).Provider }
+		oppositeOrders(t, s, connect, []part{
+			{clients.Mutex, name + "a"}, {clients.RW, name + "b"}, {clients.Mutex, name + "c"}, {clients.RW, name + "d"},
+		})
 		s.Clean(t, name)
 	})
+}
+
+// A part is one of the locks that are taken together.
+type part struct{ kind, name string }
+
+// oppositeOrders lets programs take the same locks together, named in opposite orders.
+func oppositeOrders(t *testing.T, s *clients.Site, connect func() *redlatch.Provider, parts []part) {
+	t.Helper()
+	const callers, rounds = 6, 3
+	h := checker.NewHistory()
+	ask := func(who string) *checker.Attempt {
+		return h.Ask(checker.Request{Name: "all", Client: who, Kind: checker.Exclusive})
+	}
+	locks := func() (ls []core.Locker) {
+		p := connect()
+		for _, part := range parts {
+			l, err := locker(p, part.kind, part.name, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ls = append(ls, l)
+		}
+		return ls
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	first := ask("first")
+	held, err := core.LockAll(ctx, locks()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Granted(held)
+
+	var wg sync.WaitGroup
+	for i := range callers {
+		ls := locks()
+		if i%2 == 1 {
+			slices.Reverse(ls)
+		}
+		wg.Go(func() {
+			for range rounds {
+				a := ask(fmt.Sprint(i))
+				l, err := core.LockAll(ctx, ls...)
+				if err != nil {
+					a.GaveUp()
+					t.Error(err)
+					return
+				}
+				a.Granted(l)
+				time.Sleep(time.Millisecond) // the work, longer than a hand-over: two holders would meet
+				a.Released()
+				clients.Release(t, l)
+			}
+		})
+	}
+	// All wait for one and the same lock, the first in order.
+	var lines []func() int
+	for _, part := range parts {
+		lines = append(lines, s.Line(t, part.kind, part.name))
+	}
+	clients.Stand(t, callers, lines...)
+	first.Released()
+	clients.Release(t, held)
+	wg.Wait()
+	if err := h.Check(nil); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestLockAllMembers(t *testing.T) {
