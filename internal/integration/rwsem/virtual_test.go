@@ -2,6 +2,7 @@ package rwsem_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -237,6 +238,33 @@ func TestClientClockHoursOff(t *testing.T) {
 					t.Error(err)
 				}
 			}
+		}
+	})
+}
+
+// LockAll's locks share the time of its context: what one has been waited for is no
+// longer there for the next.
+func TestLockAllSharesTheTime(t *testing.T) {
+	const wait, firstFree = 300 * time.Millisecond, 200 * time.Millisecond
+	within(t, sim.Config{Seed: 3, Nodes: 3, Clients: 2}, same(core.Options{}), func(t *testing.T, w *world) {
+		a, c := w.take(w.rw(0, "a").Lock), w.take(w.rw(0, "c").Lock)
+		began := time.Now()
+		time.AfterFunc(firstFree, func() { _ = a.Release(t.Context()) })
+		ctx, cancel := context.WithTimeout(t.Context(), wait)
+		defer cancel()
+		b := &taken{Locker: w.rw(1, "b")}
+		_, err := core.LockAll(ctx, w.rw(1, "c"), b, w.rw(1, "a"))
+		refused(t, "LockAll", err)
+		// What was had is given back before it returns, which takes a round trip.
+		if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took < wait || took > wait+5*time.Millisecond {
+			t.Errorf("got %v after %v, want %v after %v", err, took, context.DeadlineExceeded, wait)
+		}
+		if b.lease == nil {
+			t.Error("the first lock was not had: nothing was waited for twice")
+		}
+		_ = c.Release(t.Context())
+		for _, name := range []string{"a", "b", "c"} { // all is given back
+			_ = w.take(w.rw(0, name).Lock).Release(t.Context())
 		}
 	})
 }
