@@ -2,6 +2,7 @@ package rwsem_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -22,7 +23,11 @@ func TestReadersAndWritersWhileNodesRestart(t *testing.T) {
 	s := clients.At(redistest.Addrs(servers)...)
 	name := clients.Name(t)
 	h := checker.NewHistory()
-	granted := make(chan checker.Kind)
+	type grant struct {
+		kind  checker.Kind
+		asked time.Time
+	}
+	granted := make(chan grant)
 	stop, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var wg sync.WaitGroup
@@ -35,6 +40,7 @@ func TestReadersAndWritersWhileNodesRestart(t *testing.T) {
 		}
 		wg.Go(func() {
 			for stop.Err() == nil {
+				asked := time.Now()
 				a := h.Ask(checker.Request{Name: name, Client: fmt.Sprint(i), Kind: kind})
 				l, err := lock(stop)
 				if err != nil {
@@ -43,36 +49,46 @@ func TestReadersAndWritersWhileNodesRestart(t *testing.T) {
 				}
 				a.Granted(l)
 				select {
-				case granted <- kind:
+				case granted <- grant{kind, asked}:
 				default: // nobody counts
 				}
 				time.Sleep(3 * time.Millisecond) // the work
 				a.Released()
-				_ = l.Release(context.WithoutCancel(stop))
+				err = l.Release(context.WithoutCancel(stop))
+				var node *core.NodeError
+				if err != nil && (!errors.As(err, &node) || errors.Is(err, core.ErrLost)) {
+					t.Errorf("release: got %v, want the errors of nodes at most", err)
+				}
 			}
 		})
 	}
-	// more waits until there have been n more writers, and readers.
-	more := func(n int) {
+	// more waits until writers and readers that ask from now on have been granted.
+	more := func(when string) {
 		t.Helper()
+		const n = 3
+		from := time.Now()
 		late := time.After(time.Minute)
 		for writers, readers := 0, 0; writers < n || readers < n; {
 			select {
-			case kind := <-granted:
-				if kind == checker.Exclusive {
+			case g := <-granted:
+				switch {
+				case g.asked.Before(from):
+				case g.kind == checker.Exclusive:
 					writers++
-				} else {
+				default:
 					readers++
 				}
 			case <-late:
-				t.Fatalf("%d writers and %d readers within a minute, want %d of each", writers, readers, n)
+				t.Fatalf("%s: %d writers and %d readers within a minute, want %d of each", when, writers, readers, n)
 			}
 		}
 	}
-	more(3)
+	more("at first")
 	for i := range 6 {
+		redistest.Do(t, servers[i%3].Kill)
+		more("a node is down")
 		redistest.Do(t, servers[i%3].Restart)
-		more(3) // both sides, after each restart
+		more("it is back with its data")
 	}
 	cancel()
 	wg.Wait()
