@@ -152,38 +152,44 @@ func wantReply(t *testing.T, what string, err error, code string) {
 // On several nodes the failures of a majority decide, and of a minority do not.
 func TestServerErrorsOnSomeNodes(t *testing.T) {
 	t.Parallel()
-	f := start(t, 3, nil)
-	redistest.NeedReal(t, f.servers)
-	redistest.NeedFaults(t, f.servers)
-	for bad := 1; bad <= 3; bad++ {
-		t.Run(fmt.Sprintf("%d of 3", bad), func(t *testing.T) {
-			for _, s := range f.servers[:bad] {
-				command(t, s, "DEL", t.Name())
-				command(t, s, "HSET", t.Name(), "some", "thing")
-			}
-			l := f.mutex(t, t.Name(), nil)
-			lease, err := l.TryLock(t.Context())
-			if bad == 1 {
-				if err != nil {
-					t.Fatalf("one bad node of three: %v", err)
+	for _, trouble := range troubles {
+		if trouble.code != "WRONGTYPE" && trouble.code != "READONLY" && trouble.code != "LOADING" {
+			continue // the others are errors of a script, too, as WRONGTYPE is
+		}
+		t.Run(trouble.name, func(t *testing.T) {
+			t.Parallel()
+			f := start(t, 4, nil)
+			redistest.NeedReal(t, f.servers)
+			redistest.NeedFaults(t, f.servers)
+			name := t.Name()
+			nodes, primary := f.servers[:3], f.servers[3] // of those that become replicas
+			l := mutex(t, f.at(t, redistest.Addrs(nodes), nil), name)
+			for i, s := range nodes {
+				trouble.make(t, s, primary, name)
+				bad := fmt.Sprintf("%d of 3 nodes are bad", i+1)
+				lease, err := l.TryLock(t.Context())
+				if i == 0 {
+					if err != nil {
+						t.Fatalf("%s: %v", bad, err)
+					}
+					_, err = mutex(t, f.at(t, redistest.Addrs(nodes), nil), name).TryLock(t.Context())
+					is(t, bad+": TryLock of a held lock", err, errs{core.ErrNotAcquired}, nil)
+					release(t, lease)
 				}
-				other := f.mutex(t, t.Name(), nil)
-				_, err = other.TryLock(t.Context())
-				is(t, "TryLock, refused by two nodes and failed by one", err, errs{core.ErrNotAcquired}, nil)
-				release(t, lease)
-				return
-			}
-			// The good node's hold goes, too. Until then it refuses, as if others had the lock.
-			gone := func() {
-				for _, c := range f.raw[bad:] {
-					eventually(t, soon, "the hold is gone", func() bool { return c.Exists(t.Context(), t.Name()).Val() == 0 })
+				// The good nodes' holds go. Until then they refuse, as if others had the lock.
+				gone := func() {
+					for _, c := range f.raw[i+1 : 3] {
+						eventually(t, soon, "the hold is gone", func() bool { return c.Exists(t.Context(), name).Val() == 0 })
+					}
 				}
+				if i > 0 {
+					wantReply(t, bad+": TryLock", err, trouble.code)
+					gone()
+					_, err = l.Lock(t.Context())
+					wantReply(t, bad+": Lock", err, trouble.code)
+				}
+				gone()
 			}
-			wantReply(t, "TryLock", err, "WRONGTYPE")
-			gone()
-			_, err = l.Lock(t.Context())
-			wantReply(t, "Lock", err, "WRONGTYPE")
-			gone()
 		})
 	}
 }
