@@ -13,6 +13,7 @@ import (
 	"github.com/redlatch/redlatch/adapters/goredis"
 	"github.com/redlatch/redlatch/conformance/redistest"
 	"github.com/redlatch/redlatch/core"
+	"github.com/redlatch/redlatch/internal/integration/rwsem/clients"
 	"github.com/redlatch/redlatch/internal/proxy"
 )
 
@@ -20,12 +21,14 @@ import (
 // a slow machine fails nothing.
 var patient = core.Options{Expiry: 30 * time.Second, MinValidity: 18 * time.Second}
 
-// A fleet is servers, some of which may be dead or paused.
+// A fleet is servers, some of which may be dead or paused. Each is a node, or all of
+// them are one: a Redis Cluster.
 type fleet struct {
 	servers []*redistest.Server
 	live    []*redistest.Server
-	raw     []*redis.Client // of the live ones, for looking and meddling
-	user    redis.Options   // user name and password of the processes; empty: the default user
+	cluster bool
+	raw     []redis.UniversalClient // of the live nodes, for looking and meddling
+	user    redis.Options           // user name and password of the processes; empty: the default user
 
 	closing sync.WaitGroup // processes that are ending
 	mu      sync.Mutex
@@ -36,6 +39,17 @@ type fleet struct {
 func start(t *testing.T, n int, cfg *redistest.Config) *fleet {
 	t.Helper()
 	f := &fleet{servers: redistest.Start(t, n, cfg)}
+	f.live = f.servers
+	f.look(t)
+	t.Cleanup(func() { f.closed(t) })
+	return f
+}
+
+// startCluster starts a cluster that nothing is wrong with.
+func startCluster(t *testing.T, cfg *redistest.Config) *fleet {
+	t.Helper()
+	f := &fleet{servers: clients.ClusterOf(t, cfg), cluster: true}
+	redistest.NeedReal(t, f.servers)
 	f.live = f.servers
 	f.look(t)
 	t.Cleanup(func() { f.closed(t) })
@@ -53,15 +67,35 @@ func (f *fleet) closed(t *testing.T) {
 	f.errs = nil
 }
 
-// look connects to the live servers.
+// look connects to the live nodes.
 func (f *fleet) look(t *testing.T) {
-	f.raw = nil
-	for _, s := range f.live {
-		f.raw = append(f.raw, client(t, s.Addr()))
+	f.raw = dial(redistest.Addrs(f.live), redis.Options{}, f.cluster)
+	for _, c := range f.raw {
+		t.Cleanup(func() { _ = c.Close() })
 	}
 }
 
-func (f *fleet) quorum() int { return len(f.servers)/2 + 1 }
+// dial returns a client of each node that is reached at addrs.
+func dial(addrs []string, o redis.Options, cluster bool) (nodes []redis.UniversalClient) {
+	if cluster {
+		return append(nodes, redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs, Username: o.Username, Password: o.Password}))
+	}
+	for _, addr := range addrs {
+		o.Addr = addr
+		nodes = append(nodes, redis.NewClient(&o))
+	}
+	return nodes
+}
+
+// nodes is how many nodes there are, dead ones included.
+func (f *fleet) nodes() int {
+	if f.cluster {
+		return 1
+	}
+	return len(f.servers)
+}
+
+func (f *fleet) quorum() int { return f.nodes()/2 + 1 }
 
 // client returns a go-redis client that is closed when the test ends.
 func client(t *testing.T, addr string) *redis.Client {
@@ -104,13 +138,10 @@ func (f *fleet) process(t *testing.T, opts *core.Options) *redlatch.Provider {
 // at is process on servers that are reached at addrs.
 func (f *fleet) at(t *testing.T, addrs []string, opts *core.Options) *redlatch.Provider {
 	t.Helper()
-	var clients []*redis.Client
+	clients := dial(addrs, f.user, f.cluster)
 	var nodes []core.Scripter
-	for _, addr := range addrs {
-		o := f.user
-		o.Addr = addr
-		c := redis.NewClient(&o)
-		clients, nodes = append(clients, c), append(nodes, goredis.New(c))
+	for _, c := range clients {
+		nodes = append(nodes, goredis.New(c))
 	}
 	if opts == nil {
 		opts = &patient

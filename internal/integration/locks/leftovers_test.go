@@ -12,11 +12,12 @@ import (
 func checkLeftovers(t *testing.T, f *fleet) {
 	t.Helper()
 	f.closed(t)
-	for i, c := range f.raw {
-		addr := f.live[i].Addr()
-		if !f.live[i].CanFault() {
+	for _, s := range f.live {
+		if !s.CanFault() {
 			continue // given servers have other users
 		}
+		addr := s.Addr()
+		c := client(t, addr)
 		var others []string
 		eventually(t, 8*time.Second, "only meta and probe keys are left on "+addr, func() bool {
 			all, err := c.Keys(t.Context(), "*").Result()

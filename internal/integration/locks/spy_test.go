@@ -52,14 +52,12 @@ func newSpy(n node) *spy {
 
 // spies returns Scripters on clients of their own, watched.
 func (f *fleet) spies(t *testing.T) ([]*spy, []core.Scripter) {
-	return spiesAt(t, redistest.Addrs(f.servers), f.user)
+	return watched(t, dial(redistest.Addrs(f.servers), f.user, f.cluster))
 }
 
-// spiesAt is spies on servers that are reached at addrs.
-func spiesAt(t *testing.T, addrs []string, user redis.Options) (ss []*spy, nodes []core.Scripter) {
-	for _, addr := range addrs {
-		user.Addr = addr
-		c := redis.NewClient(&user)
+// watched returns Scripters on the clients, watched. The clients are closed when the test ends.
+func watched(t *testing.T, clients []redis.UniversalClient) (ss []*spy, nodes []core.Scripter) {
+	for _, c := range clients {
 		t.Cleanup(func() { _ = c.Close() })
 		ss = append(ss, newSpy(goredis.New(c)))
 		nodes = append(nodes, ss[len(ss)-1])

@@ -1,15 +1,12 @@
 package locks_test
 
 import (
-	"os"
-	"strings"
 	"testing"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/redlatch/redlatch"
 	"github.com/redlatch/redlatch/conformance/redistest"
 	"github.com/redlatch/redlatch/core"
+	"github.com/redlatch/redlatch/internal/integration/rwsem/clients"
 	"github.com/redlatch/redlatch/internal/keys"
 )
 
@@ -70,6 +67,7 @@ type arrangement struct {
 	dead, paused []int // the lead among them: that is the harder case
 	prefix       string
 	rights       bool // as the user that docs/acl.md describes
+	cluster      bool // the one node is a Redis Cluster
 }
 
 var arrangements = []arrangement{
@@ -77,19 +75,27 @@ var arrangements = []arrangement{
 	{name: "1 node, key prefix", nodes: 1, prefix: "app:{tenant}:"},
 	{name: "3 nodes", nodes: 3},
 	{name: "3 nodes, 1 dead", nodes: 3, dead: []int{0}},
-	{name: "1 node, key prefix, least rights", nodes: 1, prefix: "app:", rights: true},
-	{name: "3 nodes, key prefix, least rights", nodes: 3, prefix: "app:", rights: true},
+	{name: "1 node, key prefix, least rights", nodes: 1, prefix: clients.Prefix, rights: true},
+	{name: "3 nodes, key prefix, least rights", nodes: 3, prefix: clients.Prefix, rights: true},
 	{name: "5 nodes, 2 paused", nodes: 5, paused: []int{0, 3}},
+	{name: "a cluster", nodes: 1, cluster: true},
 }
 
 // start starts the servers and breaks those that are to be broken.
 func (a arrangement) start(t *testing.T, image redistest.Image) *fleet {
 	t.Helper()
+	if a.cluster {
+		return startCluster(t, &redistest.Config{Image: image})
+	}
 	f := start(t, a.nodes, &redistest.Config{Image: image})
 	if a.rights {
 		redistest.NeedReal(t, f.servers)
 		redistest.NeedFaults(t, f.servers) // given servers are not to be changed
-		f.limit(t)
+		f.user = clients.Limit(t, f.servers)
+		t.Cleanup(func() {
+			f.closed(t)
+			clients.NothingDenied(t, f.servers)
+		})
 	}
 	if len(a.dead)+len(a.paused) == 0 {
 		return f
@@ -112,39 +118,6 @@ func (a arrangement) start(t *testing.T, image redistest.Image) *fleet {
 	}
 	f.look(t)
 	return f
-}
-
-// limit makes the user that docs/acl.md describes, and has the processes log in as it.
-func (f *fleet) limit(t *testing.T) {
-	t.Helper()
-	doc, err := os.ReadFile("../../../docs/acl.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rule, ok := strings.Cut(string(doc), "\nACL SETUSER ")
-	rule, _, fenced := strings.Cut(rule, "\n```")
-	if !ok || !fenced {
-		t.Fatal("docs/acl.md has no ACL SETUSER in a block of code")
-	}
-	args := []any{"ACL", "SETUSER"}
-	for _, field := range strings.Fields(rule) {
-		args = append(args, field)
-		if password, ok := strings.CutPrefix(field, ">"); ok {
-			f.user = redis.Options{Username: args[2].(string), Password: password}
-		}
-	}
-	for _, c := range f.raw {
-		if err := c.Do(t.Context(), args...).Err(); err != nil {
-			t.Fatalf("%v: %v", args, err)
-		}
-	}
-	limited := f.user
-	limited.Addr = f.servers[0].Addr()
-	c := redis.NewClient(&limited)
-	defer c.Close()
-	if err := c.Set(t.Context(), "other", "", 0).Err(); !redis.HasErrorPrefix(err, "NOPERM") {
-		t.Fatalf("got %v from a key that the user has no right to, want NOPERM", err)
-	}
 }
 
 // A subject is one thing on one fleet.
@@ -189,6 +162,11 @@ func (s *subject) prepare(t *testing.T, name string) {
 	for range s.taken {
 		lock(t, l)
 	}
+}
+
+// queueKey returns the key of the line.
+func (s *subject) queueKey(name string) string {
+	return keys.Siblings(s.prefix+name, s.kind+":queue")[0]
 }
 
 // holdKey returns the key at which the servers have the hold.

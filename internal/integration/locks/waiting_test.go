@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/redlatch/redlatch/core"
-	"github.com/redlatch/redlatch/internal/keys"
 )
 
 // held returns a lease of one process and the lock as another process has it.
@@ -113,7 +112,7 @@ func testCancel(t *testing.T, s *subject) {
 		}
 		result <- err
 	}()
-	queue := keys.Siblings(s.prefix+name, s.kind+":queue")[0]
+	queue := s.queueKey(name)
 	eventually(t, 20*time.Second, "the waiter stands in line", func() bool { return s.holding(t, queue) > 0 })
 	cancel(why)
 	is(t, "a cancelled Lock", <-result, errs{core.ErrNotAcquired, context.Canceled, why}, errs{context.DeadlineExceeded})
