@@ -5,13 +5,14 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/redlatch/redlatch/conformance/checker"
 )
 
-// testExclusion has 100 holders-to-be, from 10 processes, wait for one lock.
+// testExclusion has 100 holders-to-be, from 20 processes, wait for one lock.
 func testExclusion(t *testing.T, s *subject) {
-	const processes, each = 10, 10
+	const processes, each = 20, 5
 	name := s.named("exclusion")
 	s.prepare(t, name)
 	h := checker.NewHistory()
@@ -41,6 +42,7 @@ func testExclusion(t *testing.T, s *subject) {
 				if n := in.Add(1); n != 1 {
 					t.Errorf("%d holders at once", n)
 				}
+				time.Sleep(time.Millisecond) // the work, longer than a hand-over: two holders would meet
 				in.Add(-1)
 				a.Released()
 				release(t, lease)
@@ -48,6 +50,10 @@ func testExclusion(t *testing.T, s *subject) {
 		}
 	}
 	asked.Wait()
+	// The rest of a process waits behind the one that stands in line.
+	eventually(t, 20*time.Second, "half of the processes stand in line", func() bool {
+		return s.inLine(t, name) >= processes/2
+	})
 	first.Released()
 	release(t, lease)
 	all.Wait()
@@ -68,4 +74,17 @@ func testExclusion(t *testing.T, s *subject) {
 			t.Errorf("got token %d of %v, want more than the first's, %d", c.Token, c, claims[0].Token)
 		}
 	}
+}
+
+// inLine returns how many stand in line for the lock, on the node where most do.
+func (s *subject) inLine(t *testing.T, name string) (most int64) {
+	t.Helper()
+	for _, c := range s.raw {
+		n, err := c.ZCard(t.Context(), s.queueKey(name)).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		most = max(most, n)
+	}
+	return most
 }
