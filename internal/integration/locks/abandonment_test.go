@@ -8,7 +8,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strings"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,12 +27,13 @@ const holderEnv = "REDLATCH_TEST_HOLDER"
 
 type holderSpec struct {
 	Addrs               []string
+	Cluster             bool
 	User, Password      string
 	Thing, Name, Prefix string
 }
 
-// holdUntilKilled is the holder process. It says "held" when it holds, and ends with
-// its standard input.
+// holdUntilKilled is the holder process. While it holds it says until when, in
+// microseconds, whenever that has moved. It ends with its standard input.
 func holdUntilKilled(text string) {
 	fmt.Println(hold(text))
 	os.Exit(1)
@@ -43,8 +45,8 @@ func hold(text string) error {
 		return err
 	}
 	var nodes []core.Scripter
-	for _, addr := range spec.Addrs {
-		nodes = append(nodes, goredis.New(redis.NewClient(&redis.Options{Addr: addr, Username: spec.User, Password: spec.Password})))
+	for _, c := range dial(spec.Addrs, redis.Options{Username: spec.User, Password: spec.Password}, spec.Cluster) {
+		nodes = append(nodes, goredis.New(c))
 	}
 	opts := brief
 	opts.KeyPrefix = spec.Prefix
@@ -60,18 +62,28 @@ func hold(text string) error {
 		if err != nil {
 			return err
 		}
-		if _, err := l.Lock(context.Background()); err != nil {
+		lease, err := l.Lock(context.Background())
+		if err != nil {
 			return err
 		}
-		fmt.Println("held")
-		_, _ = os.Stdin.Read(make([]byte, 1))
-		return errors.New("not killed")
+		go func() {
+			_, _ = os.Stdin.Read(make([]byte, 1))
+			os.Exit(1)
+		}()
+		for said := int64(0); lease.Context().Err() == nil; time.Sleep(time.Millisecond) {
+			if until := lease.ValidUntil().UnixMicro(); until != said {
+				fmt.Println(until)
+				said = until
+			}
+		}
+		return context.Cause(lease.Context())
 	}
 	return fmt.Errorf("no thing named %q", spec.Thing)
 }
 
-// holder starts a process that holds the lock and returns the function that kills it.
-func holder(t *testing.T, spec holderSpec) (kill func()) {
+// holder starts a process that holds the lock and returns the function that kills it,
+// which returns until when the process said last that it holds.
+func holder(t *testing.T, spec holderSpec) (kill func() (until time.Time)) {
 	t.Helper()
 	text, err := json.Marshal(spec)
 	if err != nil {
@@ -93,24 +105,43 @@ func holder(t *testing.T, spec holderSpec) (kill func()) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	kill = func() {
+	held := make(chan struct{}) // closed with the first line
+	over := make(chan struct{})
+	var until time.Time
+	go func() {
+		defer close(over)
+		once := sync.OnceFunc(func() { close(held) })
+		defer once()
+		for lines := bufio.NewScanner(out); lines.Scan(); once() {
+			us, err := strconv.ParseInt(lines.Text(), 10, 64)
+			if err != nil {
+				t.Errorf("the holder process: %s", lines.Text())
+				return
+			}
+			until = time.UnixMicro(us)
+		}
+	}()
+	kill = func() time.Time {
 		_ = cmd.Process.Kill()
+		<-over
 		_ = cmd.Wait()
+		return until
 	}
-	t.Cleanup(kill)
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if strings.TrimSpace(line) != "held" {
-		t.Fatalf("the holder process: %q, %v", line, err)
+	t.Cleanup(func() { kill() })
+	<-held
+	if t.Failed() {
+		t.FailNow()
 	}
 	return kill
 }
 
-// testAbandonment kills the process of a holder: the lock is free after Expiry.
+// testAbandonment kills the process of a holder: the lock is free when its last lease has
+// ended, and not before.
 func testAbandonment(t *testing.T, s *subject) {
 	name := s.named("abandonment")
 	s.prepare(t, name)
 	kill := holder(t, holderSpec{
-		redistest.Addrs(s.servers), s.user.Username, s.user.Password, s.thing.name, name, s.prefix,
+		redistest.Addrs(s.servers), s.cluster, s.user.Username, s.user.Password, s.thing.name, name, s.prefix,
 	})
 	l := s.elsewhere(t, name, brief)
 
@@ -121,15 +152,20 @@ func testAbandonment(t *testing.T, s *subject) {
 		t.Fatalf("got %v, %v while the holder lives, want ErrNotAcquired", lease, err)
 	}
 
-	kill()
+	until := kill()
 	killed := time.Now()
-	if n := s.holding(t, s.holdKey(name)); n == 0 && time.Since(killed) < brief.Expiry/4 {
-		t.Error("the hold went with the process, which must have released it")
+	if !until.After(killed) {
+		t.Fatalf("the holder was killed %v after its lease had ended, want before", killed.Sub(until))
 	}
 	lease := lock(t, l)
-	// To the second in TestPeer20CrashedHolder; here on a machine that may be busy.
-	if took := time.Since(killed); took > brief.Expiry+10*time.Second {
+	granted := time.Now()
+	if early := until.Sub(granted); early > 0 {
+		t.Errorf("granted %v before the dead holder's lease ended", early)
+	}
+	// To the millisecond in TestPeer20CrashedHolder; here the machine may stand still for seconds.
+	if took := granted.Sub(killed); took > brief.Expiry+5*time.Second {
 		t.Errorf("free after %v, want at most the expiry, %v", took, brief.Expiry)
 	}
+	t.Logf("free %v after the holder's lease ended, %v after it was killed", granted.Sub(until), granted.Sub(killed))
 	release(t, lease)
 }
