@@ -158,8 +158,8 @@ func TestFencing(t *testing.T) {
 	}
 	t.Logf("%d grants in %v, %d restarts", granted.Load(), time.Since(began).Round(time.Millisecond), restarted.Load())
 	// Those who stand in line ask the lead first, which is a round trip of its own.
-	fmt.Printf("locks: fencing under contention: %.1f %% of %d grants after each client's first took no round trip for the token\n",
-		share(tr.noWrite.Load()), total)
+	fmt.Printf("locks: fencing under contention: of %d grants after each client's first %.1f %% took no round trip for the token, %.1f %% one round trip in all\n",
+		total, share(tr.noWrite.Load()), share(tr.one.Load()))
 }
 
 // A token is written back before the lock is held, so that the next holder's is higher

@@ -15,7 +15,6 @@ import (
 	"github.com/redlatch/redlatch/adapters/goredis"
 	"github.com/redlatch/redlatch/conformance/redistest"
 	"github.com/redlatch/redlatch/core"
-	"github.com/redlatch/redlatch/internal/proxy"
 )
 
 // 3: one of three nodes hangs: each operation takes the client's read timeout, and the
@@ -124,13 +123,20 @@ func TestPeer07OneBadRound(t *testing.T) {
 			f := start(t, nodes, nil)
 			ps, addrs := f.proxies(t)
 			opts := &core.Options{Expiry: 10 * time.Second, MinValidity: 3 * time.Second, ExtensionCadence: 200 * time.Millisecond}
-			lease := lock(t, mutex(t, f.at(t, addrs, opts), t.Name()))
+			// Else the client asks again and again by itself, and no call fails for long.
+			once := redis.Options{MaxRetries: -1, DialerRetries: 1}
+			spies, scripters := watched(t, dial(addrs, once, false))
+			lease := lock(t, mutex(t, provider(t, scripters, opts), t.Name()))
+			failed := make([]int, nodes)
+			for i, s := range spies {
+				_, _, failed[i] = s.of("extend")
+			}
 			for _, p := range ps {
 				p.Refuse()
 				p.Cut()
 			}
-			for i, p := range ps {
-				seen(t, p, fmt.Sprintf("5 connections to refuse to node %d", i), func(st proxy.Stats) bool { return st.Refused >= 5 })
+			for i, s := range spies {
+				s.await(t, "extend", "failed", failed[i])
 			}
 			if lease.Context().Err() != nil {
 				t.Fatalf("the lease ended with most of its expiry left: %v", context.Cause(lease.Context()))
