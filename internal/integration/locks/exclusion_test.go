@@ -49,6 +49,7 @@ func testExclusion(t *testing.T, s *subject) {
 			})
 		}
 	}
+	t.Cleanup(all.Wait) // where the test ends before, with its context
 	asked.Wait()
 	// The rest of a process waits behind the one that stands in line.
 	eventually(t, 20*time.Second, "half of the processes stand in line", func() bool {

@@ -245,6 +245,7 @@ func TestClusterUnderContention(t *testing.T) {
 			}
 		}
 	}
+	t.Cleanup(wg.Wait) // where the test ends before, with its context
 	for _, name := range names {
 		site.Queued(t, clients.Mutex, "m:"+name, programs)
 		site.Queued(t, clients.RW, "rw:"+name, programs)

@@ -81,6 +81,7 @@ func oppositeOrders(t *testing.T, s *clients.Site, connect func() *redlatch.Prov
 			}
 		})
 	}
+	t.Cleanup(wg.Wait) // where the test ends before, with its context
 	// All wait for one and the same lock, the first in order.
 	var lines []func() int
 	for _, part := range parts {
