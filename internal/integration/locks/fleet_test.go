@@ -77,8 +77,11 @@ func (f *fleet) look(t *testing.T) {
 
 // dial returns a client of each node that is reached at addrs.
 func dial(addrs []string, o redis.Options, cluster bool) (nodes []redis.UniversalClient) {
+	o.DisableIdentity = true // which a limited user is denied: nothing is to be in the servers' logs
 	if cluster {
-		return append(nodes, redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs, Username: o.Username, Password: o.Password}))
+		return append(nodes, redis.NewClusterClient(&redis.ClusterOptions{
+			Addrs: addrs, Username: o.Username, Password: o.Password, DisableIdentity: o.DisableIdentity,
+		}))
 	}
 	for _, addr := range addrs {
 		o.Addr = addr
