@@ -128,15 +128,7 @@ func TestLeastPrivilege(t *testing.T) {
 			}
 		}
 	}
-	c := redis.NewClient(&redis.Options{Addr: servers[0].Addr(), DisableIdentity: true})
-	defer c.Close()
-	denied, err := c.Do(t.Context(), "ACL", "LOG").Slice()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(denied) != 0 {
-		t.Errorf("the server has denied something: %v", denied)
-	}
+	clients.NothingDenied(t, servers)
 }
 
 func TestWithoutTheRightToPush(t *testing.T) {
@@ -205,6 +197,7 @@ func TestLeastPrivilegeOnACluster(t *testing.T) {
 			t.Errorf("name %q: %v", name, err)
 		}
 	}
+	clients.NothingDenied(t, servers)
 }
 
 // The document says what the tests use.
