@@ -18,29 +18,32 @@ func newAliases() *aliases {
 	return &aliases{of: map[string]Dice{}, first: map[Dice]uint64{}}
 }
 
-// digest identifies a call that a client makes now by what it says. An id used
-// for the first time gets its alias from the rest of the call.
+// digest identifies a call that a client makes now by what it says. An id used for the
+// first time gets its alias from what the calls that first use it have in common: an
+// attempt's go to several nodes at one instant, in any order, and differ in their words.
 func (a *aliases) digest(client int, label string, args []string) uint64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	d := Dice(0).Named(label)
-	fresh := ""
+	common := Dice(0).Named(label).Of(uint64(time.Now().UnixNano()), uint64(client))
 	for _, arg := range args {
-		alias, known := a.of[arg]
-		switch {
-		case known:
-			d = d.Of(uint64(alias))
-		case isID(arg):
-			fresh = arg
-		default:
-			d = d.Named(arg)
+		if alias, known := a.of[arg]; known {
+			common = common.Of(uint64(alias))
 		}
 	}
-	if fresh != "" {
-		d = d.Of(uint64(time.Now().UnixNano()), uint64(client))
-		a.first[d]++
-		d = d.Of(a.first[d])
-		a.of[fresh] = d
+	d := Dice(0).Named(label)
+	for i, arg := range args {
+		if !isID(arg) {
+			d = d.Named(arg)
+			continue
+		}
+		alias, known := a.of[arg]
+		if !known {
+			alias = common.Of(uint64(i))
+			a.first[alias]++
+			alias = alias.Of(a.first[alias])
+			a.of[arg] = alias
+		}
+		d = d.Of(uint64(alias))
 	}
 	return uint64(d)
 }
