@@ -9,10 +9,10 @@ import (
 
 // both takes two locks at once. The history has no waits of these, since it is
 // not known from outside which of the two is being waited for.
-func (w *worker) both() {
-	i := w.rng.IntN(len(w.doors))
-	j := (i + 1 + w.rng.IntN(len(w.doors)-1)) % len(w.doors)
-	doors := []door{w.doors[i], w.doors[j]}
+func (w *worker) both(all []door) {
+	i := w.rng.IntN(len(all))
+	j := (i + 1 + w.rng.IntN(len(all)-1)) % len(all)
+	doors := []door{all[i], all[j]}
 	if doors[0].request.Name == doors[1].request.Name {
 		return // both sides of one reader-writer lock
 	}
@@ -47,6 +47,7 @@ func (w *worker) both() {
 	if w.client.Killed() {
 		return
 	}
+	w.releasedBy(doors[0], lease)
 	for _, a := range attempts {
 		a.Released()
 	}

@@ -26,8 +26,8 @@ type chaos struct {
 }
 
 func (w *chaos) run(ctx context.Context) error {
-	// Cancelled is up to the callers.
-	kinds := slices.DeleteFunc(slices.Clone(w.plan.Weather), func(f Fault) bool { return f == Cancelled })
+	// These are up to the callers.
+	kinds := slices.DeleteFunc(slices.Clone(w.plan.Weather), func(f Fault) bool { return f == Cancelled || f == Closed })
 	for len(kinds) > 0 && wait(ctx, w.between(0, 2*w.plan.Every), nil) == nil {
 		w.strike(kinds[w.rng.IntN(len(kinds))])
 	}

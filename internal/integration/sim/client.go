@@ -2,6 +2,7 @@ package sim
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redlatch/redlatch/core"
@@ -22,6 +23,8 @@ type Client struct {
 	cluster *Cluster
 	links   []*Link
 	end     func() // ends its workers
+
+	provider atomic.Pointer[provider] // that its workers use
 
 	mu      sync.Mutex
 	running chan struct{} // closed while the client is not paused

@@ -15,7 +15,8 @@
 // messages or repeat them. Nodes pause, crash and come back with all their
 // data, without the last second of it, or with none; their clocks step and run
 // slow or fast. Clients pause, are killed, and have wall clocks that are hours
-// off. Links are cut for a while.
+// off. Links are cut for a while. Callers leave, and close the provider that others
+// wait with. In some runs no client can subscribe.
 //
 // # One seed
 //
@@ -24,12 +25,13 @@
 // goroutines happen to run within one instant does not matter, and a run can be
 // replayed from its seed; [Cluster.Trace] is a digest of all that happened. What
 // can still differ is the order of goroutines that meet at one instant inside the
-// library; in runs in which many clients go on at the same moment that shows now
-// and then.
+// library: it shows now and then where a node or a client that stood still goes on,
+// many calls are due at once, and one of them is to be the one that is tried again.
 //
 // # Running it
 //
-// go test runs seeds for 20 s of real time. REDLATCH_SIM_TIME=5m goes on for
+// go test runs seeds for 20 s of real time, and fails if they did too little.
+// REDLATCH_SIM_LIMIT=4m asks for much more: see full. REDLATCH_SIM_TIME=5m goes on for
 // longer, REDLATCH_SIM_SEED says where to begin, and REDLATCH_SIM_RUNS=1 makes one
 // run only: that is how a run is had again from its seed. Seeds are independent,
 // so two processes with different first seeds use two processors.

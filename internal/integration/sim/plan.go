@@ -28,6 +28,7 @@ type Plan struct {
 	Out         int           // nodes down or paused at a time, at most
 	ClockSpread time.Duration // of all wall clocks, either way
 	Stall       bool          // a paused client's wall clock stands still
+	NoPush      bool          // no client can subscribe
 
 	Broken Assumption // the one that the run breaks on purpose
 }
@@ -58,6 +59,7 @@ func NewPlan(seed uint64) Plan {
 		Expiry:  choose("expiry", 2*s, 5*s, 10*s, 30*s, 30*s),
 		Mixed:   on("mixed", 0.3),
 		Stall:   on("stall", 0.5),
+		NoPush:  on("no push", 1.0/6),
 	}
 	shortest := p.Expiry
 	if p.Mixed {
@@ -84,7 +86,8 @@ func NewPlan(seed uint64) Plan {
 		// Long quiet times between uses, in which counters expire and faults pile up.
 		p.Pause, p.Storm = max(p.Pause, 20*time.Minute), 6*time.Hour
 	}
-	p.Calm = min(20*p.Expiry, max(40*(p.Hold+p.Pause), 2*p.Expiry))
+	// And long enough for a wait that begins in it to last too long.
+	p.Calm = max(min(20*p.Expiry, max(40*(p.Hold+p.Pause), 2*p.Expiry)), p.MaxWait()+20*s)
 
 	rate := choose("rate", 0, 1, 3, 6) // in hundredths
 	call := func(what string) float64 {
@@ -101,7 +104,7 @@ func NewPlan(seed uint64) Plan {
 	}
 	for _, f := range []Fault{
 		LinkCut, NodePaused, NodeCrashed, NodeLostLast, NodeLostAll, NodeStepped, NodeRate,
-		ClientPaused, ClientKilled, ClientStepped, Cancelled,
+		ClientPaused, ClientKilled, ClientStepped, Cancelled, Closed,
 	} {
 		if on(f.String(), 0.5) {
 			p.Weather = append(p.Weather, f)
@@ -124,6 +127,22 @@ func NewPlan(seed uint64) Plan {
 		p.Every = max(p.Every, time.Minute)
 	}
 	return p
+}
+
+// MaxIdle is how long a lock may be free in the calm while somebody waits: a claim that
+// is not taken up, and a poll.
+func (p *Plan) MaxIdle() time.Duration {
+	busy := p.MaxBusyWait
+	if busy == 0 {
+		busy = 800 * time.Millisecond
+	}
+	return busy + time.Second
+}
+
+// MaxWait is how long a wait may take in the calm: no longer than all workers together
+// could hold the lock.
+func (p *Plan) MaxWait() time.Duration {
+	return time.Duration(p.Clients*p.Workers+1) * (calmHold + p.MaxIdle())
 }
 
 func (p *Plan) has(f Fault) bool { return slices.Contains(p.Weather, f) }

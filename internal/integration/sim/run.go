@@ -120,38 +120,27 @@ func (r *run) quiet() (calm time.Time) {
 func (r *run) enter(life context.Context) {
 	cl := r.cluster.AddClient()
 	life, cl.end = context.WithCancel(life)
-	doors, closer, err := r.open(cl)
-	if err != nil {
+	if err := r.open(cl); err != nil {
 		r.fail("client %d: %v", cl.Index, err)
 		return
 	}
-	r.mu.Lock()
-	r.closers = append(r.closers, closer)
-	r.mu.Unlock()
+	if r.plan.NoPush {
+		r.stats.Count(NoPush)
+	}
 	for i := range r.plan.Workers {
 		w := &worker{
-			run: r, client: cl, doors: doors, life: life,
+			run: r, client: cl, life: life,
 			rng: rand.New(rand.NewPCG(r.plan.Seed, uint64(cl.Index)<<16+uint64(i)+2)),
 		}
 		r.workers.Go(w.work)
 	}
 }
 
-// rules are the bounds that hold in the calm. A lock is free, with somebody
-// waiting, for at most a claim that is not taken up and a poll. Nobody waits for
-// longer than all workers together could hold the lock, and nobody is overtaken
-// by those who came a second later, but for the few that a request under way
-// lets pass.
+// rules are the bounds that hold in the calm. Nobody is overtaken by those who came a
+// second later, but for the few that a request under way lets pass.
 func (r *run) rules(calm time.Time) checker.Rules {
-	busy := r.plan.MaxBusyWait
-	if busy == 0 {
-		busy = 800 * time.Millisecond
-	}
-	idle := busy + time.Second
 	return checker.Rules{
-		Calm:     calm,
-		MaxIdle:  idle,
-		MaxWait:  time.Duration(r.plan.Clients*r.plan.Workers+1) * (calmHold + idle),
+		Calm: calm, MaxIdle: r.plan.MaxIdle(), MaxWait: r.plan.MaxWait(),
 		Fairness: &checker.Fairness{MaxOvertakes: 2, Slack: time.Second},
 	}
 }

@@ -35,14 +35,16 @@ const (
 	ClientKilled                 // a client is gone for ever
 	ClientStepped                // a client's wall clock jumps
 	Cancelled                    // a caller's context ends while it waits
-	numFaults
+	Closed                       // a caller's provider is closed while it waits
+	NoPush                       // a client that cannot subscribe: its waiters poll
+	NumFaults                    // how many kinds there are
 )
 
-var faultNames = [numFaults]string{
+var faultNames = [NumFaults]string{
 	"request lost", "reply lost", "reset before", "reset after", "delayed", "resent", "late original", "error reply",
 	"message lost", "message repeated", "deaf subscription", "link cut", "node paused", "node crashed",
 	"node lost last second", "node lost all", "node clock stepped", "node clock rate", "client paused", "client killed",
-	"client clock stepped", "cancelled",
+	"client clock stepped", "cancelled", "provider closed", "no subscriber",
 }
 
 // String names the fault.
@@ -56,8 +58,12 @@ type Stats struct {
 	Published atomic.Int64 // messages, however many heard them
 	Delivered atomic.Int64 // messages, to each subscriber
 	Grants    atomic.Int64
+	Refusals  atomic.Int64 // of callers, since others have the lock
+	Dos       atomic.Int64 // functions that core.Do has called
+	Withins   atomic.Int64 // waits that core.Within has ended
+	Counted   atomic.Int64 // answers of Semaphore.Available
 	Virtual   atomic.Int64 // nanoseconds of cluster time
-	faults    [numFaults]atomic.Int64
+	faults    [NumFaults]atomic.Int64
 }
 
 // Count adds one fault of a kind.
@@ -82,6 +88,10 @@ func (s *Stats) Add(o *Stats) {
 	s.Published.Add(o.Published.Load())
 	s.Delivered.Add(o.Delivered.Load())
 	s.Grants.Add(o.Grants.Load())
+	s.Refusals.Add(o.Refusals.Load())
+	s.Dos.Add(o.Dos.Load())
+	s.Withins.Add(o.Withins.Load())
+	s.Counted.Add(o.Counted.Load())
 	s.Virtual.Add(o.Virtual.Load())
 	for i := range s.faults {
 		s.faults[i].Add(o.faults[i].Load())
@@ -90,14 +100,15 @@ func (s *Stats) Add(o *Stats) {
 
 // String is a line of the totals.
 func (s *Stats) String() string {
-	return fmt.Sprintf("%.2f virtual hours, %d scripts, %d grants, %d faults, %d messages",
-		time.Duration(s.Virtual.Load()).Hours(), s.Scripts.Load(), s.Grants.Load(), s.AllFaults(), s.Delivered.Load())
+	return fmt.Sprintf("%.2f virtual hours, %d scripts, %d grants (%d in Do), %d refusals (%d by Within), %d permits counted, %d faults, %d messages",
+		time.Duration(s.Virtual.Load()).Hours(), s.Scripts.Load(), s.Grants.Load(), s.Dos.Load(), s.Refusals.Load(), s.Withins.Load(),
+		s.Counted.Load(), s.AllFaults(), s.Delivered.Load())
 }
 
 // FaultTable is a line for each kind of fault.
 func (s *Stats) FaultTable() string {
 	out := ""
-	for f := range numFaults {
+	for f := range NumFaults {
 		out += fmt.Sprintf("%-24s %d\n", f, s.Faults(f))
 	}
 	return out

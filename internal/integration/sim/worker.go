@@ -14,8 +14,10 @@ import (
 // A door is one way to take one lock, from one client.
 type door struct {
 	core.Locker
-	request  checker.Request
-	register *Register // what an exclusive lock protects; else nil
+	provider  *provider
+	request   checker.Request
+	register  *Register                          // what an exclusive lock protects; else nil
+	available func(context.Context) (int, error) // of a semaphore; else nil
 }
 
 // A worker takes locks of one client at random, one after another.
@@ -23,7 +25,6 @@ type worker struct {
 	run    *run
 	client *Client
 	rng    *rand.Rand
-	doors  []door
 	life   context.Context // ends when the client is killed, and at the end of the run
 }
 
@@ -34,11 +35,16 @@ func (w *worker) upTo(d time.Duration) time.Duration {
 // work goes on until the worker's life ends.
 func (w *worker) work() {
 	for wait(w.life, w.pause(), nil) == nil {
-		if w.rng.IntN(20) == 0 && !w.run.calm.Load() {
-			w.both()
-			continue
+		calm := w.run.calm.Load()
+		doors := w.client.provider.Load().doors
+		switch x := w.rng.IntN(60); {
+		case x < 3 && !calm:
+			w.both(doors)
+		case x == 3 && w.run.plan.has(Closed):
+			w.reopen()
+		default:
+			w.turn(doors[w.rng.IntN(len(doors))])
 		}
-		w.turn(w.doors[w.rng.IntN(len(w.doors))])
 	}
 }
 
@@ -53,43 +59,82 @@ func (w *worker) pause() time.Duration {
 func (w *worker) turn(d door) {
 	ctx, cancel := context.WithCancel(w.life)
 	defer cancel()
-	take := d.Lock
-	patient := false
+	calm, settled := w.run.calm.Load(), w.run.settled.Load()
+	locker, try, patient, within := d.Locker, false, false, time.Duration(0)
 	switch x := w.rng.IntN(10); {
 	case x < 2:
-		take = d.TryLock
-	case x < 5 && w.run.plan.has(Cancelled) && !w.run.calm.Load():
+		try = true
+	case x < 5 && w.run.plan.has(Cancelled) && !calm:
 		timer := time.AfterFunc(w.upTo(2*w.run.plan.Expiry), func() {
 			w.run.stats.Count(Cancelled)
 			cancel()
 		})
 		defer timer.Stop()
-	case x < 7 && !w.run.calm.Load():
+	case x < 6 && !calm:
 		ctx, cancel = context.WithTimeout(w.life, w.upTo(4*w.run.plan.Expiry))
 		defer cancel()
+	case x < 7 && !calm:
+		if w.rng.IntN(4) > 0 { // else one attempt
+			within = w.upTo(w.run.plan.Expiry / 2)
+		}
+		locker = core.Within(locker, within)
 	default:
 		patient = true
 	}
 
-	settled := w.run.settled.Load()
+	began := time.Now()
 	attempt := w.run.history.Ask(d.request)
-	lease, err := take(ctx)
+	use := func(lease *core.Lease) (release func()) {
+		attempt.Granted(lease)
+		w.run.stats.Grants.Add(1)
+		w.ended(d, began, ctx, nil)
+		if (lease.Token() > 0) == (d.request.Kind == checker.Shared) {
+			w.run.fail("%s by %s: got the token %d", d.request.Name, d.request.Client, lease.Token())
+		}
+		w.hold(d, lease)
+		return func() {
+			w.releasedBy(d, lease)
+			attempt.Released()
+		}
+	}
+	var lease *core.Lease
+	var err error
+	switch {
+	case try:
+		lease, err = locker.TryLock(ctx)
+	case w.rng.IntN(4) == 0:
+		var called bool
+		if called, err = w.do(ctx, locker, use); called {
+			w.sound(d.request.Name, err)
+			return
+		}
+	default:
+		lease, err = locker.Lock(ctx)
+	}
 	if err != nil {
 		attempt.GaveUp()
+		w.ended(d, began, ctx, err)
+		w.outlasted(d, within, time.Since(began), err)
 		w.judge(d, ctx, err, patient && settled)
 		return
 	}
-	attempt.Granted(lease)
-	w.run.stats.Grants.Add(1)
-	if (lease.Token() > 0) == (d.request.Kind == checker.Shared) {
-		w.run.fail("%s by %s: got the token %d", d.request.Name, d.request.Client, lease.Token())
-	}
-	w.hold(d, lease)
+	release := use(lease)
 	if w.client.Killed() {
 		return // nobody is left to release it
 	}
-	attempt.Released()
+	release()
 	w.release(lease)
+}
+
+// outlasted judges how long a wait within bounds took.
+func (w *worker) outlasted(d door, within, took time.Duration, err error) {
+	switch {
+	case within == 0:
+	case took > within:
+		w.run.fail("%s: Within %v came back after %v", d.request.Name, within, took)
+	case took == within && errors.Is(err, core.ErrNotAcquired) && errors.Is(err, context.DeadlineExceeded):
+		w.run.stats.Withins.Add(1)
+	}
 }
 
 // hold uses the lock for a while: at most until the lease ends, unless the
@@ -108,6 +153,9 @@ func (w *worker) hold(d door, lease *core.Lease) {
 	defer cancel()
 	if w.rng.IntN(5) > 0 {
 		defer context.AfterFunc(held, cancel)()
+	}
+	if d.available != nil && w.rng.IntN(4) == 0 {
+		w.count(d, lease)
 	}
 	most := w.run.plan.Hold
 	if w.run.calm.Load() {
@@ -129,6 +177,28 @@ func (w *worker) hold(d door, lease *core.Lease) {
 			time.Sleep(delay)
 			r.Write(token, grant)
 		})
+	}
+}
+
+// count asks how many permits are free, while the worker holds one: not all of them.
+func (w *worker) count(d door, lease *core.Lease) {
+	settled := w.run.settled.Load()
+	n, err := d.available(w.life)
+	if err != nil {
+		w.sound(d.request.Name, err)
+		if settled && w.life.Err() == nil && !errors.Is(err, core.ErrClosed) {
+			w.run.fail("%s: Available failed in the calm: %v", d.request.Name, err)
+		}
+		return
+	}
+	w.run.stats.Counted.Add(1)
+	most := d.request.Limit
+	// A node under the guard may have lost a permit that its holder has not missed yet.
+	if lease.Context().Err() == nil && w.run.plan.Guard == 0 && w.run.plan.Broken == None {
+		most--
+	}
+	if n < 0 || n > most {
+		w.run.fail("%s: got %d permits free, %d at most", d.request.Name, n, most)
 	}
 }
 
@@ -157,13 +227,15 @@ func (w *worker) release(lease *core.Lease) {
 // judge looks at an error of Lock or TryLock.
 func (w *worker) judge(d door, ctx context.Context, err error, patient bool) {
 	w.sound(d.request.Name, err)
-	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) && !errors.Is(err, core.ErrNotAcquired) {
-		var node *core.NodeError
-		if !errors.As(err, &node) {
-			w.run.fail("%s: the context ended and the error is %v", d.request.Name, err)
-		}
+	var node *core.NodeError
+	failed, shut := errors.As(err, &node), errors.Is(err, core.ErrClosed)
+	if !errors.Is(err, core.ErrNotAcquired) && !failed && !shut && (ctx.Err() == nil || !errors.Is(err, ctx.Err())) {
+		w.run.fail("%s: the context's error is %v and the lock's %v", d.request.Name, ctx.Err(), err)
 	}
-	if patient && ctx.Err() == nil {
+	if ctx.Err() == nil && errors.Is(err, core.ErrNotAcquired) && !failed {
+		w.run.stats.Refusals.Add(1)
+	}
+	if patient && ctx.Err() == nil && !shut {
 		w.run.fail("%s: Lock gave up in the calm: %v", d.request.Name, err)
 	}
 }
