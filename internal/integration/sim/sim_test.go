@@ -160,7 +160,7 @@ func TestReplay(t *testing.T) {
 	}
 	alone(t)
 	const tries = 3
-	for _, seed := range []uint64{1, 2, 4, 5, 6, 7} {
+	for _, seed := range []uint64{1, 2, 4, 5, 6, 8} {
 		first := carryOut(t, sim.NewPlan(seed), &sim.Stats{})
 		var again []uint64
 		for len(again) < tries && !slices.Contains(again, first.Trace) {
