@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 
 	"github.com/redlatch/redlatch/conformance/checker"
 	"github.com/redlatch/redlatch/core"
@@ -19,6 +20,10 @@ func (w *worker) both(all []door) {
 	ctx, cancel := context.WithTimeout(w.life, w.upTo(4*w.run.plan.Expiry))
 	defer cancel()
 	lease, err := core.LockAll(ctx, doors[0].Locker, doors[1].Locker)
+	if errors.Is(err, core.ErrLost) { // one of them, while the other was waited for
+		w.sound(doors[0].request.Name, err)
+		return
+	}
 	if err != nil {
 		w.judge(doors[0], ctx, err, false)
 		return
