@@ -137,12 +137,15 @@ func (r *run) enter(life context.Context) {
 }
 
 // rules are the bounds that hold in the calm. Nobody is overtaken by those who came a
-// second later, but for the few that a request under way lets pass.
+// second later, but for the few that a request under way lets pass. Without
+// subscriptions that is not asked: a hand-over takes a poll, and of a process's waiters
+// only the first stands in the queue, so that those behind it are passed by other processes'.
 func (r *run) rules(calm time.Time) checker.Rules {
-	return checker.Rules{
-		Calm: calm, MaxIdle: r.plan.MaxIdle(), MaxWait: r.plan.MaxWait(),
-		Fairness: &checker.Fairness{MaxOvertakes: 2, Slack: time.Second},
+	rules := checker.Rules{Calm: calm, MaxIdle: r.plan.MaxIdle(), MaxWait: r.plan.MaxWait()}
+	if !r.plan.NoPush {
+		rules.Fairness = &checker.Fairness{MaxOvertakes: 2, Slack: time.Second}
 	}
+	return rules
 }
 
 // expiry is the Expiry that a client uses.
