@@ -2,6 +2,7 @@ package quorum
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/redlatch/redlatch/internal/random"
@@ -110,7 +111,7 @@ func (h *Hold) checkAcquire(reply []int64) error {
 	want := map[int64]int{1: 4, 0: 5, -2: 3, -3: 3}[reply[0]]
 	ok := len(reply) == want && reply[2] >= 0
 	if ok && reply[0] == 1 {
-		ok = (reply[2] > 0) == h.lock.Fenced && reply[2] < 1<<53
+		ok = (reply[2] > 0) == h.lock.Fenced && reply[2] < 1<<53 && reply[3] >= -1 && reply[3] < math.MaxInt32
 	}
 	if !ok {
 		return fmt.Errorf("the acquire script's reply is %v", reply)

@@ -50,10 +50,9 @@ type attempt struct {
 type reason int8
 
 const (
-	forNothing  reason = iota
-	forLead            // its answer may change what the others say
-	forSome            // some have refused, others may grant
-	forMajority        // that says that others hold, where none can grant
+	forNothing reason = iota
+	forLead           // its answer may change what the others say
+	forSome           // some have refused, others may grant
 )
 
 // attempt tries once to get a majority, with an owner id of its own. A waiter with a
@@ -228,7 +227,7 @@ func (a *attempt) step() (lease *core.Lease, o outcome, done bool) {
 
 	case no+failed <= certain:
 
-	case a.waiter != nil && !o.answered && yes+no+a.count(none) >= q && !a.waitedFor(forMajority, a.leadPatience()):
+	case a.waiter != nil && !o.answered && yes+no+a.count(none) >= q:
 		// No majority can grant, but one may yet say that others have it: a waiter waits then.
 
 	case no == 0:

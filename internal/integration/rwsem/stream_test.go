@@ -108,7 +108,7 @@ func stream(t *testing.T, lockOf func(i int) *redlock.RWMutex, many, one string,
 	t.Logf("%d grants to %ss; the %s, %d times, waited for at most %d of them, %v", streamed, many, one, rounds, worst, longest)
 }
 
-// onServers gives each client connections of its own. On a busy machine, and while the
+// onServers gives each client connections of its own. On a machine that stands still, and while the
 // clients find out which node is dead, a few may overtake.
 func onServers(t *testing.T, s *clients.Site, name string) func(int) *redlock.RWMutex {
 	return func(int) *redlock.RWMutex { return s.Connect(t, nil).RWMutex(name) }
@@ -117,7 +117,7 @@ func onServers(t *testing.T, s *clients.Site, name string) func(int) *redlock.RW
 func TestWriterInAStreamOfReaders(t *testing.T) {
 	clients.Each(t, func(t *testing.T, s *clients.Site) {
 		name := clients.Name(t)
-		stream(t, onServers(t, s, name), "reader", "writer", 10, 500*time.Millisecond, 6)
+		stream(t, onServers(t, s, name), "reader", "writer", 10, 2*time.Second, 6)
 		s.Clean(t, name)
 	})
 }
@@ -125,7 +125,7 @@ func TestWriterInAStreamOfReaders(t *testing.T) {
 func TestReaderInAStreamOfWriters(t *testing.T) {
 	clients.Each(t, func(t *testing.T, s *clients.Site) {
 		name := clients.Name(t)
-		stream(t, onServers(t, s, name), "writer", "reader", 10, 500*time.Millisecond, 6)
+		stream(t, onServers(t, s, name), "writer", "reader", 10, 2*time.Second, 6)
 		s.Clean(t, name)
 	})
 }
