@@ -26,6 +26,8 @@ func (r *Results) aims() [][]string {
 		aim("the same, the client on one processor, "+d, "1.15, at most 1.25", fmt.Sprintf("%.2f", x), x <= 1.25)
 	}
 	own, bare := find(r.Uncontended, Redlatch, GoRedis), find(r.Uncontended, Bare, GoRedis)
+	x := ratio(own.P50, find(r.Uncontended, NoQueue, GoRedis).P50)
+	aim("lock + unlock p50, to that without a queue, go-redis", "no slower", fmt.Sprintf("%.2f", x), x <= 1.05)
 	aim("allocations more than the bare go-redis", "at most 20", fmt.Sprintf("%.0f", own.Allocs-bare.Allocs), own.Allocs-bare.Allocs < 20.5)
 	for _, d := range drivers {
 		x := ratio(find(r.Uncontended, Redlatch, d).CPU, find(r.Uncontended, Bare, d).CPU)

@@ -40,9 +40,12 @@ client's process, "server" the processor time of Redis.
 `, rueidisPing)
 	table(&b, []string{"", "p50", "p99", "allocations", "commands", "server", "pairs/s, 64 goroutines"}, r.withThroughput(freeRows(r.Uncontended)))
 	b.WriteString(`
-The same with GOMAXPROCS=1, so that the client leaves the other processor to Redis. A call runs in a goroutine of
-its own, which lets the caller leave it; with two processors Go wakes the second one for each, on this machine the
-one that Redis needs.
+A call of redlatch runs in a goroutine of its own, so that its caller can leave a server that hangs, whatever the
+client does. "A goroutine a call" does the same with the bare commands and shows what that alone costs; "without a
+queue" is redlatch's mutex for which nobody can wait.
+
+The same with GOMAXPROCS=1, so that the client leaves the other processor to Redis. With two processors Go wakes
+the second one for each goroutine, on this machine the one that Redis needs.
 
 `)
 	table(&b, []string{"", "p50", "p99", "allocations", "commands", "server"}, freeRows(r.Single))
