@@ -34,10 +34,8 @@ if wrong then return {-2, now, wrong} end
 local known = redis.call('HMGET', meta, 'guard', 'token', 'busy')
 if known[1] and known[1] ~= guard then return {-3, now, tonumber(known[1])} end
 if guard ~= '0' then
-  if not known[1] then
-    redis.call('HSET', meta, 'guard', guard)
-    outlive(meta, keep)
-  end
+  if not known[1] then redis.call('HSET', meta, 'guard', guard) end
+  outlive(meta, keep) -- readers, who have no token, keep it in force, too
   local info = redis.pcall('INFO', 'server')
   local uptime = type(info) == 'string' and string.match(info, 'uptime_in_seconds:(%d+)')
   if not uptime then return redis.error_reply('ERR the restart guard needs INFO, which this server hides') end

@@ -16,8 +16,9 @@ end
 
 -- raise makes the counter at least the holder's token, or returns an error: a token from
 -- a node whose clock is days ahead must not make this one refuse the lock for days, too.
+-- A reader has none, but the restart guard that it was granted under must stay in force.
 local function raise()
-  if proposal == 0 then return nil end
+  if proposal == 0 then return outlive(meta, keep) end
   local have = counter()
   if proposal > have and proposal - now > day then return tooFar() end
   store(math.max(have, proposal))
