@@ -26,6 +26,7 @@ var (
 		+hget +hmget +hset +hdel +hvals +zadd +zrem +zscore +zcard +zrank +zrange +zrangebyscore +zremrangebyscore`)
 	push    = strings.Fields(`+publish +subscribe +unsubscribe +ping`)
 	cluster = strings.Fields(`+cluster|slots`)
+	guard   = strings.Fields(`+info`)
 )
 
 const (
@@ -173,6 +174,58 @@ func TestEachRightIsNeeded(t *testing.T) {
 	}
 }
 
+// The restart guard asks for the server's uptime. Without the right to, the node grants
+// nothing and says so; with it, the guard is over when the server has been up that long.
+func TestRightForTheRestartGuard(t *testing.T) {
+	t.Parallel()
+	servers := redistest.Start(t, 1, nil)
+	redistest.NeedReal(t, servers)
+	setUser(t, servers, patterns(prefix), needed, push)
+	with := func(guard time.Duration) *clients.Client {
+		return login(t, servers, &core.Options{KeyPrefix: prefix, Expiry: 7 * time.Second, MinValidity: 3 * time.Second, RestartGuard: guard})
+	}
+	c := with(7 * time.Second)
+	attempts := map[string]func(context.Context) (*core.Lease, error){
+		"Lock": c.Mutex("m").Lock, "TryLock": c.Mutex("m").TryLock,
+		"RWMutex.TryLock": c.RWMutex("rw").TryLock, "RLock": c.RWMutex("rw").RLock, "TryRLock": c.RWMutex("rw").TryRLock,
+		"Acquire": c.Semaphore("s", 2).Acquire, "TryAcquire": c.Semaphore("s", 2).TryAcquire,
+	}
+	fails := func(what string, err error, text string) {
+		t.Helper()
+		var node *core.NodeError
+		if !errors.As(err, &node) || errors.Is(err, core.ErrNotAcquired) || !strings.Contains(err.Error(), text) {
+			t.Errorf("%s: got %v, want the node's error with %q", what, err, text)
+		}
+	}
+	for what, try := range attempts {
+		_, err := try(t.Context())
+		fails(what+" without +info", err, "the restart guard needs INFO, which this server hides")
+	}
+
+	setUser(t, servers, patterns(prefix), needed, push, guard)
+	_, err := with(8760 * time.Hour).Mutex("other").Lock(t.Context())
+	fails("with +info, a young server", err, "GUARDED")
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		l, err := c.Mutex("m").TryLock(t.Context())
+		if err == nil {
+			clients.Release(t, l)
+			break
+		}
+		fails("with +info", err, "GUARDED")
+		if t.Failed() || time.Now().After(deadline) {
+			t.Fatalf("not granted after a minute, last %v", err)
+		}
+	}
+	for what, try := range attempts {
+		l, err := try(t.Context())
+		if err != nil {
+			t.Errorf("%s with +info: %v", what, err)
+			continue
+		}
+		clients.Release(t, l)
+	}
+}
+
 func TestLeastPrivilegeOnACluster(t *testing.T) {
 	servers := clients.Cluster(t)
 	redistest.NeedReal(t, servers)
@@ -213,7 +266,7 @@ func TestACLDocument(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("docs/acl.md: got %q, want %q", got, want)
 	}
-	for _, right := range cluster {
+	for _, right := range slices.Concat(cluster, guard) {
 		if !strings.Contains(string(doc), strings.ReplaceAll(right, "|", `\|`)) {
 			t.Errorf("docs/acl.md does not name %s", right)
 		}
