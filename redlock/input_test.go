@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redlatch/redlatch"
 	"github.com/redlatch/redlatch/core"
 	"github.com/redlatch/redlatch/redlock"
 )
@@ -38,7 +39,7 @@ type loose struct {
 // wrapped can be compared if what it holds can.
 type wrapped struct{ core.Scripter }
 
-// constructors make a lock and say whether there is one.
+// constructors make a lock, or what makes locks, and say whether there is one.
 var constructors = map[string]func(nodes []core.Scripter, opts *core.Options) (made bool, err error){
 	"NewMutex": func(nodes []core.Scripter, opts *core.Options) (bool, error) {
 		m, err := redlock.NewMutex(nodes, "name", opts)
@@ -47,6 +48,10 @@ var constructors = map[string]func(nodes []core.Scripter, opts *core.Options) (m
 	"NewRWMutex": func(nodes []core.Scripter, opts *core.Options) (bool, error) {
 		m, err := redlock.NewRWMutex(nodes, "name", opts)
 		return m != nil, err
+	},
+	"redlatch.New": func(nodes []core.Scripter, opts *core.Options) (bool, error) {
+		p, err := redlatch.New(nodes, opts)
+		return p != nil, err
 	},
 }
 
@@ -71,6 +76,8 @@ func TestBadInput(t *testing.T) {
 		{"one that cannot serve", []core.Scripter{a, &unused{t: t, check: noClient}}, nil, []string{"node 1", noClient.Error()}, 1},
 		{"the same twice", []core.Scripter{a, b, a}, nil, []string{"node 2", "the same Scripter as node 0"}, 2},
 		{"an option", []core.Scripter{a}, &core.Options{Expiry: time.Millisecond}, []string{"Options.Expiry", "1ms", "100ms"}, -1},
+		{"an option above its bound", []core.Scripter{a, b}, &core.Options{MinValidity: 30 * time.Second}, []string{"Options.MinValidity", "30s", "29.693s", "Expiry - drift - 5ms"}, -1},
+		{"a guard below the expiry", []core.Scripter{a, b}, &core.Options{RestartGuard: 29 * time.Second}, []string{"Options.RestartGuard", "29s", "30s"}, -1},
 	}
 	for _, tt := range tests {
 		for constructor, construct := range constructors {
