@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/redlatch/redlatch/core"
 	"github.com/redlatch/redlatch/internal/integration/rwsem/clients"
 	"github.com/redlatch/redlatch/internal/integration/sim"
+	"github.com/redlatch/redlatch/internal/keys"
 	"github.com/redlatch/redlatch/internal/proxy"
 )
 
@@ -30,8 +32,12 @@ func TestPeer12RefusedReaderTakesNothingAway(t *testing.T) {
 
 	// Its attempts reach all nodes, two of which do not answer in time.
 	clients.Release(t, clients.Take(t, clumsy.RLock))
-	for _, p := range proxies[1:] {
-		p.Stall(proxy.Replies)
+	before := make([]proxy.Stats, len(proxies))
+	for i, p := range proxies {
+		before[i] = p.Stats()
+		if i > 0 {
+			p.Stall(proxy.Replies)
+		}
 	}
 	for range 3 {
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
@@ -41,12 +47,15 @@ func TestPeer12RefusedReaderTakesNothingAway(t *testing.T) {
 		}
 		cancel()
 	}
-	for _, p := range proxies[1:] {
-		if p.Stats().Requests == 0 {
-			t.Error("nothing reached a stalled node")
+	for i, p := range proxies[1:] {
+		if got := p.Stats(); got.Requests == before[i+1].Requests {
+			t.Errorf("no attempt reached the stalled node %d", i+1)
 		}
 		p.Duplicate(true) // what undoes the attempts comes twice
 		p.Resume()
+	}
+	for i, p := range proxies[1:] {
+		twice(t, p, before[i+1].Duplicated)
 	}
 	// A reader's own release comes twice as well.
 	own := clients.Take(t, clumsy.RLock)
@@ -60,6 +69,72 @@ func TestPeer12RefusedReaderTakesNothingAway(t *testing.T) {
 	}
 	clients.Release(t, holder)
 	clients.Release(t, clients.Take(t, writer.Lock))
+	s.Clean(t, name)
+}
+
+// twice waits until a request has come twice since the count was n.
+func twice(t *testing.T, p *proxy.Proxy, n int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := p.Await(ctx, func(s proxy.Stats) bool { return s.Duplicated > n }); err != nil {
+		t.Error("nothing came twice: ", err)
+	}
+}
+
+// Peer 12: the same with a writer that holds a majority, so that the reader gets a node,
+// beside another reader, and is refused by the rest.
+func TestPeer12ReaderRefusedByAWriterTakesNothingAway(t *testing.T) {
+	s := clients.Three(t)
+	name := clients.Name(t)
+	readers := keys.Siblings(name, clients.RW+":readers")[0]
+	first := s.Plain(t)[0]
+
+	// The writer cannot reach the first node, where there is another reader.
+	through, proxies := s.Proxied(t)
+	proxies[0].Refuse()
+	held := clients.Take(t, through.Connect(t, nil).RWMutex(name).Lock)
+	if proxies[0].Stats().Refused == 0 {
+		t.Error("the writer has not tried to reach the first node")
+	}
+	// It ends before those that are refused would: by count or by rank it is the first to go.
+	another := redis.Z{Member: "another", Score: float64(time.Now().Add(25 * time.Second).UnixMilli())}
+	if err := errors.Join(first.ZAdd(t.Context(), readers, another).Err(), first.PExpire(t.Context(), readers, time.Minute).Err()); err != nil {
+		t.Fatal(err)
+	}
+
+	through, proxies = s.Proxied(t)
+	clumsy := through.Connect(t, nil).RWMutex(name)
+	_, err := clumsy.TryRLock(t.Context()) // makes the connections
+	refused(t, "a reader beside a writer", err)
+	for range 3 {
+		before := proxies[0].Stats()
+		proxies[0].Duplicate(true)
+		_, err := clumsy.TryRLock(t.Context())
+		refused(t, "a reader beside a writer", err)
+		// The attempt, which is granted here, and what undoes it, each of them twice.
+		twice(t, proxies[0], before.Duplicated+1)
+		proxies[0].Duplicate(false)
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+			got, err := first.ZRange(t.Context(), readers, 0, -1).Result()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if slices.Equal(got, []string{"another"}) {
+				break
+			}
+			if !slices.Contains(got, "another") || time.Now().After(deadline) {
+				t.Fatalf("the first node has the readers %q, want the other one alone", got)
+			}
+		}
+	}
+	if held.Context().Err() != nil {
+		t.Errorf("the writer's lease ended: %v", context.Cause(held.Context()))
+	}
+	clients.Release(t, held)
+	if n, err := first.ZRem(t.Context(), readers, "another").Result(); err != nil || n != 1 {
+		t.Errorf("removed %d entries of the other reader, %v, want 1", n, err)
+	}
 	s.Clean(t, name)
 }
 
@@ -108,6 +183,57 @@ func TestPeer14TwoPermitsOnThreeNodes(t *testing.T) {
 	for _, l := range held {
 		clients.Release(t, l)
 	}
+	s.Clean(t, name)
+
+	// Three clients at one time, each of which reaches two of the nodes, another two.
+	name = clients.Name(t)
+	held = nil
+	var nodes [3]*clients.Client
+	var asked [3]*clients.Pending
+	var all [3][]*proxy.Proxy
+	for i := range nodes {
+		through, proxies := s.Proxied(t)
+		proxies[i].Refuse()
+		nodes[i], all[i] = through.Connect(t, nil), proxies
+		// It has a majority: its mutexes are held.
+		clients.Release(t, clients.Take(t, nodes[i].Mutex(fmt.Sprint(name, ".", i)).Lock))
+		if proxies[i].Stats().Refused == 0 {
+			t.Errorf("client %d has not tried to reach node %d", i, i)
+		}
+	}
+	refusals := all[0][0].Stats().Refused
+	for i, c := range nodes {
+		asked[i] = clients.Wait(t, c.Semaphore(name, 2).TryAcquire)
+	}
+	for i, p := range asked {
+		l, err := p.Result()
+		if err == nil {
+			held = append(held, l)
+		}
+		var node *core.NodeError
+		if i == 0 && (!errors.As(err, &node) || node.Node != 0 || errors.Is(err, core.ErrNotAcquired)) {
+			t.Errorf("without the first node: got %v, want its failure", err)
+		} else if i > 0 && err != nil {
+			t.Errorf("client %d, which reaches the first node: %v", i, err)
+		}
+	}
+	if all[0][0].Stats().Refused == refusals {
+		t.Error("the client that cannot reach the first node has not tried to")
+	}
+	// When it can, it finds the permits held.
+	all[0][0].Accept()
+	if l, err := nodes[0].Semaphore(name, 2).TryAcquire(t.Context()); err == nil {
+		held = append(held, l)
+	} else {
+		refused(t, "a third permit", err)
+	}
+	if len(held) != 2 {
+		t.Errorf("got %d permits, want 2", len(held))
+	}
+	for _, l := range held {
+		clients.Release(t, l)
+	}
+
 	// The first node decides: without it there are no permits, and that is an error.
 	through, proxies := s.Proxied(t)
 	c := through.Connect(t, nil)
