@@ -39,9 +39,11 @@ type Options struct {
 	// nothing until it has been up that long, by INFO's uptime, so that whatever it
 	// held before has ended and tokens do not repeat. It is stored with each lock, and
 	// a client with another one is refused with [ErrInvalid] until the lock has not been
-	// used for some minutes; a node whose INFO is hidden grants nothing. Until the time is
-	// over the node fails with a [NodeError] whose text has GUARDED and what is left; Lock
-	// waits for that only if a majority has answered in that call.
+	// used for some minutes; a node whose INFO is hidden grants nothing. A node that lost its
+	// data has forgotten the guard, too, and grants at once to a client without one: set it
+	// for all clients of a name. Until the time is over the node fails with a [NodeError]
+	// whose text has GUARDED and what is left; Lock waits for that only if a majority has
+	// answered in that call.
 	// 0, or at least Expiry and at least 7 s. Default: 0, no guard.
 	RestartGuard time.Duration
 
