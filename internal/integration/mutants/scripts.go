@@ -24,6 +24,8 @@ var scripts = []mutant{
 		"  if writer then return false end\n  if kd == 'r' then return true end\n", "  if kd == 'r' then return true end\n  if writer then return false end\n"}},
 	{name: "writer ignores the readers", rule: "readers and writers exclude each other", edit: edit{"redlock/lua/rw.lua",
 		"  return called == 0 and redis.call('EXISTS', readers) == 0\n", "  return called == 0\n"}},
+	{name: "ended reader extended", rule: "a reader whose end has passed is not extended back", edit: edit{"redlock/lua/rw.lua",
+		"  return ends and tonumber(ends) > nowms\n", "  return ends\n"}},
 	{name: "kind not compared", rule: "an entry of the other kind is not mine", edit: edit{"redlock/lua/rw.lua",
 		"  if kind == 'w' then return writer == owner end\n", "  if kind == 'w' and writer == owner then return true end\n"}},
 	{name: "client's clock in a score", rule: "nothing on a node depends on a client's clock", edit: edit{"internal/script/lua/common.lua",

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/redlatch/redlatch/core"
+	"github.com/redlatch/redlatch/internal/integration/sim"
 )
 
 func TestReadersAndWritersExclude(t *testing.T) {
@@ -135,5 +136,98 @@ func TestWaitingWriterStopsNewReaders(t *testing.T) {
 		}
 		w.free(lease)
 		w.free(late.within(near, "the writer has gone"))
+	})
+}
+
+// A writer is not put back beside a reader.
+func TestWriterIsNotRepairedBesideAReader(t *testing.T) {
+	in(t, 3, func(w *world) {
+		var repairs atomic.Int32
+		writer := w.take(w.client(core.Options{}, func(tp *tap) {
+			tp.call = func(verb string, pass func() ([]int64, error)) ([]int64, error) {
+				if verb == "repair" {
+					repairs.Add(1)
+					w.do(tp.node, "ZADD", "{m}:rw:readers", "99999999999999", "another")
+					w.do(tp.node, "PEXPIRE", "{m}:rw:readers", "60000")
+				}
+				return pass()
+			}
+		}).rw().Lock)
+		w.do(w.Nodes[1], "DEL", "{m}:rw:writer")
+		time.Sleep(cadence + near)
+		if n := w.do(w.Nodes[1], "EXISTS", "{m}:rw:writer"); n != 0 || repairs.Load() != 1 {
+			w.Errorf("after %d repairs the writer stands beside the reader: %v", repairs.Load(), n)
+		}
+		w.held(writer, "a majority has it")
+		w.free(writer)
+	})
+}
+
+// A reader whose end has passed is still stored while a longer one is there. A writer no
+// longer counts it, so it must not be extended back.
+func TestEndedReaderIsNotExtendedBack(t *testing.T) {
+	in(t, 1, func(w *world) {
+		var extensions atomic.Int32
+		c := w.client(core.Options{}, func(tp *tap) {
+			tp.call = func(verb string, pass func() ([]int64, error)) ([]int64, error) {
+				if verb == "extend" {
+					extensions.Add(1)
+				}
+				return pass()
+			}
+		})
+		reader := w.take(c.rw().RLock)
+		owner := w.do(w.Nodes[0], "ZRANGE", "{m}:rw:readers", "0", "0").([]any)[0].(string)
+		long := w.client(core.Options{Expiry: 10 * time.Minute})
+		w.take(long.rw().RLock) // keeps the key
+		long.Kill()
+		w.do(w.Nodes[0], "ZADD", "{m}:rw:readers", "1", owner) // long ago
+		time.Sleep(cadence + near)
+		w.lost(reader, "its entry had ended")
+		if extensions.Load() == 0 {
+			w.Error("no extension was sent")
+		}
+		w.refused(c.rw().TryLock, "the long reader's lease has not ended")
+		time.Sleep(10 * time.Minute)
+		w.free(w.take(c.rw().TryLock))
+	})
+}
+
+// A node that restarts with its data has each entry with the end that it had.
+func TestRestartWithDataKeepsReadersAndWriters(t *testing.T) {
+	each(t, func(w *world) {
+		restart := func() {
+			for _, n := range w.Nodes {
+				if err := n.Crash(sim.KeepAll); err != nil {
+					w.Fatal(err)
+				}
+				n.Restart(0)
+			}
+		}
+		live := w.client(core.Options{}).rw()
+		for _, side := range []struct {
+			name  string
+			lock  func(*client) taking
+			other []taking
+		}{
+			{"reader", func(c *client) taking { return c.rw().RLock }, []taking{live.TryLock}},
+			{"writer", func(c *client) taking { return c.rw().Lock }, []taking{live.TryLock, live.TryRLock}},
+		} {
+			dead := w.client(core.Options{})
+			w.take(side.lock(dead))
+			dead.Kill()
+			began := time.Now()
+			restart()
+			for _, other := range side.other {
+				w.refused(other, "the nodes have kept the "+side.name)
+			}
+			time.Sleep(expiry - time.Since(began) - time.Second)
+			restart() // does not prolong it
+			for _, other := range side.other {
+				w.refused(other, "the "+side.name+"'s lease has not ended")
+			}
+			time.Sleep(time.Second)
+			w.free(w.take(side.other[0]))
+		}
 	})
 }
