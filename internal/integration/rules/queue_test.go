@@ -25,6 +25,11 @@ func TestOrderOfArrival(t *testing.T) {
 					w.Errorf("somebody overtook waiter %d", i)
 				}
 			}
+			for _, count := range [][]string{{"ZCARD", "{m}:mutex:queue"}, {"HLEN", "{m}:mutex:tickets"}} {
+				if got, want := w.do(w.Nodes[0], count...), len(line)-i-1; got != want {
+					w.Errorf("waiter %d is in: %v gives %v, want %d, those behind it", i, count, got, want)
+				}
+			}
 			w.free(lease)
 		}
 	})
