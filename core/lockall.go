@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redlatch/redlatch/internal/claim"
@@ -29,7 +30,7 @@ func LockAll(ctx context.Context, ls ...Locker) (lease *Lease, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &all{members: make([]*Lease, len(ls))}
+	a := &all{members: make([]*Lease, len(ls)), released: make(chan struct{})}
 	defer func() {
 		if lease == nil { // also where a Locker panics
 			err = errors.Join(err, a.releaseMembers(ctx))
@@ -70,8 +71,9 @@ type all struct {
 	cause error
 	end   func()
 
-	release sync.Once
-	err     error
+	releasing atomic.Bool
+	released  chan struct{} // closed when the first Release has returned
+	err       error
 }
 
 // finish ends the composite lease with the first cause that it is given.
@@ -108,14 +110,17 @@ func (a *all) ValidUntil() time.Time {
 }
 
 func (a *all) Release(ctx context.Context) error {
-	a.release.Do(func() {
-		for _, stop := range a.stops {
-			stop()
-		}
-		a.Check()
-		a.finish(ErrReleased)
-		a.err = a.releaseMembers(ctx)
-	})
+	if !a.releasing.CompareAndSwap(false, true) {
+		<-a.released // and not sync.Once: see quorum's awaitRelease
+		return a.err
+	}
+	defer close(a.released)
+	for _, stop := range a.stops {
+		stop()
+	}
+	a.Check()
+	a.finish(ErrReleased)
+	a.err = a.releaseMembers(ctx)
 	return a.err
 }
 

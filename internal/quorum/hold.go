@@ -47,10 +47,11 @@ type Hold struct {
 	last   time.Time    // when a call that may create or prolong the hold was last sent
 	timer  *time.Timer
 
-	until instant
-	end   context.CancelCauseFunc
-	once  sync.Once // of Release
-	err   error     // what it returns
+	until    instant
+	end      context.CancelCauseFunc
+	leaving  bool          // Release is under way
+	released chan struct{} // closed when it has returned; made by who waits for it
+	err      error         // what Release returns
 }
 
 type phase int8

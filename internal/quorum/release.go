@@ -18,26 +18,46 @@ func (h *Hold) Release(ctx context.Context) error {
 }
 
 // release is Release, which waits until leave is closed, and then fails with why, or for
-// the window. Further calls wait for the first and return what that did.
+// the window.
 func (h *Hold) release(cause error, leave <-chan struct{}, why func() error) error {
-	h.once.Do(func() { h.giveBack(cause, leave, why) })
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.err
-}
-
-func (h *Hold) giveBack(cause error, leave <-chan struct{}, why func() error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.check() {
-		return // it was lost
+		h.awaitRelease()
+		return h.err
 	}
+	h.leaving = true
 	h.finish(cause)
 	h.back.Store(false)
-	defer h.back.Store(true)
 	h.clearAll()
+	h.err = h.confirm(leave, why)
+	h.back.Store(true)
+	h.leaving = false
+	if h.released != nil {
+		close(h.released)
+	}
+	return h.err
+}
+
+// awaitRelease waits until no Release is under way, on a channel: sync.Once waits on a
+// mutex, and a program's test in a bubble of virtual time would stand still.
+func (h *Hold) awaitRelease() {
+	if !h.leaving {
+		return
+	}
+	if h.released == nil {
+		h.released = make(chan struct{})
+	}
+	released := h.released
+	h.mu.Unlock()
+	<-released
+	h.mu.Lock()
+}
+
+// confirm waits until a majority has confirmed the release.
+func (h *Hold) confirm(leave <-chan struct{}, why func() error) error {
 	window := h.lock.set.limit.from(time.Now(), h.lock.set.window).Done()
-	for waiting := true; waiting; {
+	for {
 		cleared, failed := 0, 0
 		for i := range h.shares {
 			if s := &h.shares[i]; s.cleared || !s.stands {
@@ -47,24 +67,23 @@ func (h *Hold) giveBack(cause error, leave <-chan struct{}, why func() error) {
 			}
 		}
 		if cleared >= h.lock.quorum {
-			return
+			return nil
 		}
 		if failed > len(h.shares)-h.lock.quorum {
-			h.err = h.releaseErrors(nil)
-			return
+			return h.releaseErrors(nil)
 		}
 		h.mu.Unlock()
 		var silent error
 		select {
 		case <-h.changed:
 		case <-window:
-			silent, waiting = h.lock.set.errNoAnswer, false
+			silent = h.lock.set.errNoAnswer
 		case <-leave:
-			silent, waiting = why(), false
+			silent = why()
 		}
 		h.mu.Lock()
-		if !waiting {
-			h.err = h.releaseErrors(silent)
+		if silent != nil {
+			return h.releaseErrors(silent)
 		}
 	}
 }

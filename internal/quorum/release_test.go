@@ -1,6 +1,7 @@
 package quorum_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -58,6 +59,39 @@ func TestReleaseAsksANodeThatHasItAgain(t *testing.T) {
 			t.Error("the hold stands on the node that said another had it")
 		}
 	})
+}
+
+// A Release beside another one waits for it and returns the same, also in virtual time,
+// which stands still for whoever waits on a mutex.
+func TestReleasesAtOnce(t *testing.T) {
+	for name, kind := range map[string]func(*quorum.Lock) (*core.Lease, error){
+		"one lock": func(l *quorum.Lock) (*core.Lease, error) { return l.Lock(context.Background()) },
+		"LockAll":  func(l *quorum.Lock) (*core.Lease, error) { return core.LockAll(context.Background(), l) },
+	} {
+		virtual(t, func(t *testing.T) {
+			s := servers(1)[0]
+			lease, err := kind(mutex(t, []*server{s}, nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.on("release", func(c *call) ([]int64, error) {
+				time.Sleep(time.Second)
+				return failing(c)
+			})
+			errs := make(chan error, 2)
+			began := time.Now()
+			for range 2 {
+				go func() { errs <- lease.Release(context.Background()) }()
+			}
+			first, second := <-errs, <-errs
+			if took := time.Since(began); took < time.Second {
+				t.Errorf("%s: both were back after %v, the release takes longer", name, took)
+			}
+			if first == nil || second == nil || first.Error() != second.Error() {
+				t.Errorf("%s: got %v and %v, want the same failure", name, first, second)
+			}
+		})
+	}
 }
 
 // A release that failed, and waits to be tried again, is tried by Close: the node may be
