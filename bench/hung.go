@@ -30,9 +30,9 @@ type Hung struct {
 // some clients would wait for it for ever.
 const Patience = 5 * time.Second
 
-// MeasureHung times the steps on n nodes, in turns with all of them and with the last one
+// MeasureHung times the steps on n nodes, in turns with all of them and with the hung-th
 // hanging. A contender that takes long then is timed once for each step.
-func MeasureHung(ctx context.Context, s *Servers, n int, c Contender, open func(addrs []string) (Client, error), rounds, turns int) (_ Hung, err error) {
+func MeasureHung(ctx context.Context, s *Servers, n, hung int, c Contender, open func(addrs []string) (Client, error), rounds, turns int) (_ Hung, err error) {
 	h := Hung{Contender: c}
 	client, err := open(s.Addrs(n))
 	if err != nil {
@@ -47,7 +47,7 @@ func MeasureHung(ctx context.Context, s *Servers, n int, c Contender, open func(
 	if _, err := times(ctx, p, 10, "hung:warm", idle); err != nil {
 		return h, fmt.Errorf("%v: %w", c, err)
 	}
-	slow, err := s.stepsHung(ctx, n-1, p)
+	slow, err := s.stepsHung(ctx, hung, p)
 	if err != nil {
 		return h, fmt.Errorf("%v, with a hung node: %w", c, err)
 	}
@@ -62,7 +62,7 @@ func MeasureHung(ctx context.Context, s *Servers, n int, c Contender, open func(
 			one = []Phases{slow}
 			continue
 		}
-		resume, err := s.hang(ctx, n-1)
+		resume, err := s.hang(ctx, hung)
 		if err != nil {
 			return h, err
 		}

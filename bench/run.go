@@ -113,7 +113,7 @@ func (r *Results) hung(ctx context.Context, s *Servers, p plan) error {
 		if open == nil {
 			open = func(addrs []string) (Client, error) { return c.Dial(addrs, nil) }
 		}
-		h, err := MeasureHung(ctx, s, nodes, c, open, p.n(100), p.n(4))
+		h, err := MeasureHung(ctx, s, nodes, nodes-1, c, open, p.n(100), p.n(4))
 		if err != nil {
 			return err
 		}
