@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/redlatch/redlatch/core"
+	"github.com/redlatch/redlatch/internal/integration/leaks"
 	"github.com/redlatch/redlatch/internal/integration/rwsem/clients"
 	"github.com/redlatch/redlatch/internal/proxy"
 )
@@ -132,7 +133,7 @@ func TestClose(t *testing.T) {
 		for _, r := range append(c.Redis, other.Redis...) {
 			r.Close()
 		}
-		if err := goleak.Find(before, goleak.IgnoreAnyFunction("github.com/redlatch/redlatch/internal/proxy.(*link).run")); err != nil {
+		if err := leaks.Find(before, goleak.IgnoreAnyFunction("github.com/redlatch/redlatch/internal/proxy.(*link).run")); err != nil {
 			t.Error(err)
 		}
 	})

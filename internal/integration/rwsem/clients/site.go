@@ -12,10 +12,10 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 
 	"github.com/redlatch/redlatch/conformance/redistest"
 	"github.com/redlatch/redlatch/core"
+	"github.com/redlatch/redlatch/internal/integration/leaks"
 	"github.com/redlatch/redlatch/internal/proxy"
 )
 
@@ -72,11 +72,7 @@ func Main(m *testing.M) int {
 			code = 1
 		}
 	}
-	if err := goleak.Find(); err != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	return code
+	return leaks.Check(code)
 }
 
 type silent struct{}
