@@ -3,6 +3,7 @@ package quorum_test
 import (
 	"context"
 	"errors"
+	"math"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -282,4 +283,23 @@ func TestKeptAndTheLeadIsSilent(t *testing.T) {
 			t.Errorf("got %v after %v, want %v within the lead's patience", err, took, core.ErrNotAcquired)
 		}
 	})
+}
+
+// A grant with a slot that no script gives is the node's failure, not a lease.
+func TestImpossibleSlot(t *testing.T) {
+	for _, slot := range []int64{-2, math.MaxInt32, 1 << 40} {
+		virtual(t, func(t *testing.T) {
+			s := servers(1)[0]
+			s.on("acquire", func(c *call) ([]int64, error) {
+				reply := c.run()
+				reply[3] = slot
+				return reply, nil
+			})
+			_, err := mutex(t, []*server{s}, nil).TryLock(t.Context())
+			var node *core.NodeError
+			if !errors.As(err, &node) {
+				t.Errorf("slot %d: got %v, want a NodeError", slot, err)
+			}
+		})
+	}
 }
