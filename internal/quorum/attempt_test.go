@@ -3,8 +3,8 @@ package quorum_test
 import (
 	"context"
 	"errors"
-	"math"
 	"fmt"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
