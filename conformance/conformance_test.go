@@ -1,12 +1,15 @@
 package conformance_test
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/redlatch/redlatch/conformance"
 	"github.com/redlatch/redlatch/conformance/internal/resp"
@@ -15,10 +18,30 @@ import (
 
 func dialResp(t *testing.T, addr string) core.Scripter { return resp.New(addr) }
 
+// dialReluctant dials a client whose calls share a connection: one whose context has ended
+// takes a while to come back, and all that are made in the meantime fail with it. That is
+// allowed.
+func dialReluctant(_ *testing.T, addr string) core.Scripter {
+	var ending atomic.Int32
+	return around{resp.New(addr), func(ctx context.Context, next call, script string, keys, args []string) ([]int64, error) {
+		if ending.Load() > 0 {
+			return nil, context.DeadlineExceeded
+		}
+		values, err := next(ctx, script, keys, args)
+		if ctx.Err() != nil {
+			ending.Add(1)
+			defer ending.Add(-1)
+			time.Sleep(50 * time.Millisecond)
+		}
+		return values, err
+	}}
+}
+
 // usages are ways to call Run, each seen in a child process, since most fail.
 var usages = []struct {
 	name  string
 	addrs func(own []string) []string
+	dial  func(t *testing.T, addr string) core.Scripter // default: dialResp
 	opts  *conformance.Options
 	cases string // run only these
 	fails bool
@@ -34,6 +57,7 @@ var usages = []struct {
 	{name: "waived", opts: &conformance.Options{Waive: map[string]string{"Scripter/Integers": "has none"}}, cases: "Scripter/Integers", says: `waived: has none(.|\n)*--- SKIP: TestUsageChild/Scripter/Integers`},
 	{name: "discovers", opts: &conformance.Options{Discovers: "it has a map"}, cases: "Scripter/Deadline", says: `needs a proxy.*: it has a map(.|\n)*--- SKIP: TestUsageChild/Scripter/Deadline`},
 	{name: "discovers-others", opts: &conformance.Options{Discovers: "it has a map"}, cases: "Scripter/Once", says: `--- PASS: TestUsageChild/Scripter/Once`},
+	{name: "reluctant", dial: dialReluctant, cases: "Scripter/LateReply", says: `--- PASS: TestUsageChild/Scripter/LateReply`},
 }
 
 const usageVariable = "REDLATCH_USAGE"
@@ -75,7 +99,11 @@ func TestUsageChild(t *testing.T) {
 			if u.addrs != nil {
 				addrs = u.addrs(addrs)
 			}
-			conformance.Run(t, addrs, dialResp, u.opts)
+			dial := dialResp
+			if u.dial != nil {
+				dial = u.dial
+			}
+			conformance.Run(t, addrs, dial, u.opts)
 			return
 		}
 	}
