@@ -19,45 +19,49 @@ import (
 // of their kinds and names, so that two callers that name the same locks cannot
 // deadlock, and shares ctx among them. The lease it returns ends when any member's
 // does, with the same cause; its Release releases every member, in reverse order but
-// together, past errors, and must be called in that case too. Its ValidUntil is the earliest of
-// the members'.
+// together, past errors, and must be called in that case too. Its ValidUntil is the
+// earliest of the members'.
 //
-// If a member is lost while the others are waited for, the error is that loss, [ErrLost],
-// and the others are released. A lock named twice is taken once; two different locks of one kind and name, or both
-// sides of one reader-writer lock, are [ErrInvalid].
+// If a member is lost while the others are waited for, that wait ends, the error is that
+// loss, [ErrLost], and the others are released. A lock named twice is taken once; two
+// different locks of one kind and name, or both sides of one reader-writer lock, are
+// [ErrInvalid].
 func LockAll(ctx context.Context, ls ...Locker) (lease *Lease, err error) {
 	order, err := sorted(ls)
 	if err != nil {
 		return nil, err
 	}
 	a := &all{members: make([]*Lease, len(ls)), released: make(chan struct{})}
+	whole, end := NewLease(ctx, a)
+	a.end = sync.OnceFunc(func() { end(a.cause) })
+	waiting, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	defer context.AfterFunc(whole.ctx, giveUp)()
 	defer func() {
 		if lease == nil { // also where a Locker panics
 			err = errors.Join(err, a.releaseMembers(ctx))
 		}
 	}()
 	for _, group := range order {
-		member, err := ls[group[0]].Lock(ctx)
+		member, err := ls[group[0]].Lock(waiting)
+		if err != nil && ctx.Err() == nil {
+			err = cmp.Or(context.Cause(whole.ctx), err)
+		}
 		if err != nil {
 			return nil, err
 		}
 		a.taken = append(a.taken, member)
+		held := member.Context()
+		a.stops = append(a.stops, context.AfterFunc(held, func() { a.finish(context.Cause(held)) }))
 		for _, i := range group {
 			a.members[i] = member
 		}
 	}
-
-	whole, end := NewLease(ctx, a)
-	whole.members = a.members
-	a.end = sync.OnceFunc(func() { end(a.cause) })
-	for _, m := range a.taken {
-		held := m.Context()
-		if held.Err() != nil { // lost while the others were waited for
-			a.finish(context.Cause(held))
-			return nil, context.Cause(held)
-		}
-		a.stops = append(a.stops, context.AfterFunc(held, func() { a.finish(context.Cause(held)) }))
+	a.Check()
+	if lost := context.Cause(whole.ctx); lost != nil {
+		return nil, lost
 	}
+	whole.members = a.members
 	return whole, nil
 }
 
@@ -115,9 +119,6 @@ func (a *all) Release(ctx context.Context) error {
 		return a.err
 	}
 	defer close(a.released)
-	for _, stop := range a.stops {
-		stop()
-	}
 	a.Check()
 	a.finish(ErrReleased)
 	a.err = a.releaseMembers(ctx)
@@ -127,6 +128,9 @@ func (a *all) Release(ctx context.Context) error {
 // releaseMembers releases all members, the last taken first, without waiting for one
 // before the next: a member whose release takes long must not cost another its lease.
 func (a *all) releaseMembers(ctx context.Context) error {
+	for _, stop := range a.stops {
+		stop()
+	}
 	errs := make([]error, len(a.taken))
 	var wg sync.WaitGroup
 	for i, m := range slices.Backward(a.taken) {

@@ -82,6 +82,8 @@ var engine = []mutant{
 		"	slices.SortStableFunc(order, compare)\n", ""}},
 	{name: "lost member unnoticed", rule: "LockAll's lease ends with any member's", edit: edit{"core/lockall.go",
 		"func() { a.finish(context.Cause(held)) }", "func() {}"}},
+	{name: "lost member waited with", rule: "a lost member ends LockAll's wait", edit: edit{"core/lockall.go",
+		"	defer context.AfterFunc(whole.ctx, giveUp)()\n", ""}},
 	{name: "release closes Lost", rule: "a release never closes Lost", edit: edit{"core/lease.go",
 		"if errors.Is(context.Cause(l.ctx), ErrLost) {", "if true || errors.Is(context.Cause(l.ctx), ErrLost) {"}},
 	{name: "NOSCRIPT is a refusal", rule: "a script that is not cached is sent as source", edit: edit{"internal/script/script.go",

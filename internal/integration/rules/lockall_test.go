@@ -74,3 +74,36 @@ func TestLockAllsLease(t *testing.T) {
 		w.free(w.take(other.TryLock))
 	})
 }
+
+// A member that is lost while the others are waited for ends that wait.
+func TestLockAllGivesUp(t *testing.T) {
+	in(t, 1, func(w *world) {
+		busy := w.take(w.client(core.Options{}).mutex().TryLock) // "m"
+		c := w.client(core.Options{})
+		first, err := c.Mutex("a")
+		if err != nil {
+			w.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(w.Context())
+		defer cancel()
+		got := make(chan error, 1)
+		go func() {
+			_, err := core.LockAll(ctx, c.mutex(), first)
+			got <- err
+		}()
+		time.Sleep(2 * expiry)
+		if n := w.do(w.Nodes[0], "DEL", "a"); n != 1 {
+			w.Errorf("the first lock had %v keys, want 1: then it waits for the second", n)
+		}
+		select {
+		case err := <-got:
+			if !errors.Is(err, core.ErrLost) {
+				w.Errorf("got %v, want %v", err, core.ErrLost)
+			}
+		case <-time.After(cadence + near):
+			w.Error("it still waits for the second lock, although the first is lost")
+		}
+		w.held(busy, "it has not ended")
+		w.free(busy)
+	})
+}
