@@ -35,13 +35,15 @@ func (s *Scripter) Subscribe(ctx context.Context, channel string, ready func(), 
 		defer close(pinged)
 		ping(inner, sub)
 	}()
+	defer func() { // also where a dial function panics
+		cancel()
+		_ = sub.Close()
+		<-pinged
+		if !stop() {
+			<-closed
+		}
+	}()
 	err := receive(inner, sub, channel, ready, deliver)
-	cancel()
-	_ = sub.Close()
-	<-pinged
-	if !stop() {
-		<-closed
-	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
