@@ -34,12 +34,7 @@ func (h *Hold) ask(ctx *callContext, i int, s *script.Script, args []string) ([]
 	}
 	reply, err := n.run(ctx, s, h.lock.keys, args)
 	if p != nil && err == nil {
-		select {
-		case <-p.done:
-			err = p.err
-		case <-ctx.Done():
-			err = n.set.errNoAnswer
-		}
+		err = n.verdict(ctx, p)
 	}
 	if err != nil {
 		return nil, err

@@ -296,3 +296,24 @@ func TestScripterPanics(t *testing.T) {
 		}
 	})
 }
+
+// What a late answer says counts where the node has been verified, although the call's
+// time is up, too: after a refusal nothing is left to be removed.
+func TestLateRefusalIsHeard(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		for range 20 { // chance must not get it right
+			ss := servers(3)
+			ss[2].owner, ss[2].ends = "another", time.Now().Add(time.Hour)
+			ss[2].on("acquire", after(2*window, 0))
+			l, err := lockOn([]core.Scripter{ss[0], ss[1], ss[2]}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			free(t, take(t, l))
+			time.Sleep(3 * window)
+			if probes, removals := len(ss[2].seen("probe")), len(ss[2].seen("release")); probes != 1 || removals != 1 {
+				t.Fatalf("got %d probes and %d removals, want 1 and 1, which was sent while the answer was awaited", probes, removals)
+			}
+		}
+	})
+}

@@ -44,6 +44,22 @@ func (n *node) verify(ctx *callContext) *probe {
 	return n.probe
 }
 
+// verdict returns how p ended, or an error if ctx ends first: not where both have ended by
+// now, so that what a late answer means does not depend on chance.
+func (n *node) verdict(ctx *callContext, p *probe) error {
+	select {
+	case <-p.done:
+		return p.err
+	default:
+	}
+	select {
+	case <-p.done:
+		return p.err
+	case <-ctx.Done():
+		return n.set.errNoAnswer
+	}
+}
+
 func (n *node) runProbe(ctx *callContext, p *probe) {
 	began := n.set.clock.read()
 	reply, err := n.run(ctx, probeScript, []string{n.set.opt.KeyPrefix + "probe:" + n.set.id}, []string{strconv.Itoa(n.index)})

@@ -71,6 +71,8 @@ var engine = []mutant{
 		"a.token = max(a.token, a.shares[i].token)", "a.token = min(max(a.token, a.shares[i].token), a.shares[i].token)"}},
 	{name: "server counted before its probe", rule: "a node that is not verified does not count", edit: edit{"internal/quorum/call.go",
 		"if p != nil && err == nil {", "if false {"}},
+	{name: "late answer of a verified node unheard", rule: "what a node says counts when it is verified", edit: edit{"internal/quorum/verify.go",
+		"		return p.err\n	default:\n	}\n", "	default:\n	}\n"}},
 	{name: "late server not compared", rule: "a node that is verified late meets the others' marks", edit: edit{"internal/quorum/verify.go",
 		"			o.verified.Store(false)\n			stale = append(stale, o)\n", ""}},
 	{name: "abandoned calls without bound", rule: "at most 64 abandoned calls per node", edit: edit{"internal/quorum/node.go",
