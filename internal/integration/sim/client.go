@@ -116,6 +116,6 @@ func (c *Client) awake(d Dice) {
 		default:
 		}
 		<-running
-		time.Sleep(d.Named("awake").Between(0, 100*time.Microsecond))
+		time.Sleep(d.Named("awake").Between(0, stagger))
 	}
 }

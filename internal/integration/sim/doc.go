@@ -25,8 +25,8 @@
 // goroutines happen to run within one instant does not matter, and a run can be
 // replayed from its seed; [Cluster.Trace] is a digest of all that happened. What
 // can still differ is the order of goroutines that meet at one instant inside the
-// library: it shows now and then where a node or a client that stood still goes on,
-// many calls are due at once, and one of them is to be the one that is tried again.
+// library: of two retries, say, of which one is to wait for the other. So what was held
+// up together goes on within a millisecond, each call at an instant of its own.
 //
 // # Running it
 //

@@ -8,6 +8,10 @@ import (
 	"time"
 )
 
+// stagger is the time within which what was held up together goes on, each thing at an
+// instant of its own: those of one instant follow each other as chance has it.
+const stagger = time.Millisecond
+
 // A Link joins a client and a node. It is the core.Scripter and core.Subscriber
 // that the client hands to the library.
 type Link struct {
@@ -97,6 +101,9 @@ func (l *Link) call(ctx context.Context, cmd, script string, keys, args []string
 		a.err = errTimeout
 	case <-done:
 		a.err = ctx.Err()
+	}
+	if a.err != nil { // the calls of one instant end at one instant
+		time.Sleep(d.Named("noticed").Between(0, stagger))
 	}
 	l.client.awake(d.Named("reply"))
 	if l.client.Killed() && a.err == nil {

@@ -147,7 +147,7 @@ func (n *Node) do(d Dice, epoch int, args []string) answer {
 		resumed := n.resumed
 		n.mu.Unlock()
 		<-resumed
-		time.Sleep(d.Named("resumed").Between(0, 100*time.Microsecond))
+		time.Sleep(d.Named("resumed").Between(0, stagger))
 	}
 }
 
