@@ -96,12 +96,12 @@ for module in "${modules[@]}"; do
 				redistest -n 3 -image "$image" -- go test $race -parallel 6 -run 'Conformance/[^/]*/(Mutex|RWMutex)' ./...
 		done ;;
 	examples/*) # an adapter, as a stranger writes one
-		alone "$module" "$module" redistest -n 3 -- go test $race -parallel 4 ./... ;;
+		beside "$module" "$module" redistest -n 3 -- go test $race -parallel 4 ./... ;;
 	internal/integration) # a package at a time: some are about time
 		simulate
 		alone "$module" "$module" sh -c "go test $race -p 1 -timeout 20m \$(go list ./... | grep -v /sim\$)" ;;
-	*) # these start servers of their own, a package at a time, too
-		alone "$module" "$module" go test $race -p 1 -timeout 20m ./... ;;
+	*) # these start servers of their own, a package at a time
+		beside "$module" "$module" go test $race -p 1 -timeout 20m ./... ;;
 	esac
 done
 wait
