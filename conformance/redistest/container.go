@@ -34,6 +34,14 @@ type containers struct {
 
 	mu    sync.Mutex
 	there map[string]error // by image: whether it is there, once asked
+
+	users users // of client
+}
+
+// use notes that the client is used until the returned function is called. The last one
+// closes its idle connections, so that no goroutine stays.
+func (e *containers) use() (done func()) {
+	return e.users.enter(func() { e.client.Close() })
 }
 
 // quiet keeps testcontainers-go from logging. Once for all engines, of which tests have
@@ -90,7 +98,7 @@ func (e *containers) serves(ctx context.Context, req request) error {
 	if err := e.connect(ctx); err != nil {
 		return err
 	}
-	defer e.client.Close() // idle connections, so that no goroutine stays
+	defer e.use()()
 	if req.topology != "" && !e.hostNet {
 		return fmt.Errorf("a %s of containers needs host networking: %w", req.topology, ErrUnsupported)
 	}
@@ -146,7 +154,7 @@ func (e *containers) start(ctx context.Context, _ int, spec spec) (node, error) 
 // create makes and starts the container. Its name is known beforehand, so that
 // whoever cleans up after this process needs no answer from the engine.
 func (n *containerNode) create(ctx context.Context) error {
-	defer n.engine.client.Close()
+	defer n.engine.use()()
 	port := n.spec.port
 	listen := []string{"--bind", "127.0.0.1"}
 	if !n.engine.hostNet {
@@ -186,7 +194,7 @@ func (n *containerNode) guarded() string { return n.engine.client.DaemonHost() +
 func (n *containerNode) addr() string { return fmt.Sprintf("127.0.0.1:%d", n.spec.port) }
 
 func (n *containerNode) ended(ctx context.Context) error {
-	defer n.engine.client.Close()
+	defer n.engine.use()()
 	got, err := n.engine.client.ContainerInspect(ctx, n.name, client.ContainerInspectOptions{})
 	if err != nil {
 		return err
@@ -216,7 +224,7 @@ func (n *containerNode) log(ctx context.Context) string {
 // pause asks three times: on a very busy machine the engine gives up ("unable to freeze")
 // although nothing is wrong with the container.
 func (n *containerNode) pause(ctx context.Context) (err error) {
-	defer n.engine.client.Close()
+	defer n.engine.use()()
 	for range 3 {
 		if _, err = n.engine.client.ContainerPause(ctx, n.name, client.ContainerPauseOptions{}); err == nil {
 			return nil
@@ -226,13 +234,13 @@ func (n *containerNode) pause(ctx context.Context) (err error) {
 }
 
 func (n *containerNode) resume(ctx context.Context) error {
-	defer n.engine.client.Close()
+	defer n.engine.use()()
 	_, err := n.engine.client.ContainerUnpause(ctx, n.name, client.ContainerUnpauseOptions{})
 	return err
 }
 
 func (n *containerNode) kill(ctx context.Context) error {
-	defer n.engine.client.Close()
+	defer n.engine.use()()
 	if _, err := n.engine.client.ContainerKill(ctx, n.name, client.ContainerKillOptions{Signal: "SIGKILL"}); err != nil {
 		if n.ended(ctx) == nil {
 			return err
@@ -260,7 +268,7 @@ func (n *containerNode) kill(ctx context.Context) error {
 }
 
 func (n *containerNode) restart(ctx context.Context, empty bool) error {
-	defer n.engine.client.Close()
+	defer n.engine.use()()
 	if empty {
 		// The data goes with the container.
 		if err := n.remove(); err != nil {
@@ -273,7 +281,7 @@ func (n *containerNode) restart(ctx context.Context, empty bool) error {
 }
 
 func (n *containerNode) remove() error {
-	defer n.engine.client.Close()
+	defer n.engine.use()()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	_, err := n.engine.client.ContainerRemove(ctx, n.name, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
