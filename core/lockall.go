@@ -33,6 +33,7 @@ func LockAll(ctx context.Context, ls ...Locker) (lease *Lease, err error) {
 	}
 	a := &all{members: make([]*Lease, len(ls)), released: make(chan struct{})}
 	whole, end := NewLease(ctx, a)
+	whole.members = a.members
 	a.end = sync.OnceFunc(func() { end(a.cause) })
 	waiting, giveUp := context.WithCancel(ctx)
 	defer giveUp()
@@ -61,7 +62,6 @@ func LockAll(ctx context.Context, ls ...Locker) (lease *Lease, err error) {
 	if lost := context.Cause(whole.ctx); lost != nil {
 		return nil, lost
 	}
-	whole.members = a.members
 	return whole, nil
 }
 

@@ -75,6 +75,38 @@ func TestLockAllsLease(t *testing.T) {
 	})
 }
 
+// deaf is a Locker that does not notice that its context ends. It does something first.
+type deaf struct {
+	core.Locker
+	first func()
+}
+
+func (d deaf) Lock(ctx context.Context) (*core.Lease, error) {
+	d.first()
+	return d.Locker.Lock(context.WithoutCancel(ctx))
+}
+
+// A member that is lost when the last one has been had makes LockAll fail.
+func TestLockAllLooksBeforeItReturns(t *testing.T) {
+	in(t, 1, func(w *world) {
+		c := w.client(core.Options{})
+		first, err := c.Mutex("a")
+		if err != nil {
+			w.Fatal(err)
+		}
+		last := deaf{c.mutex(), func() {
+			w.do(w.Nodes[0], "DEL", "a")
+			time.Sleep(cadence + near) // until the extension has found that out
+		}}
+		lease, err := core.LockAll(w.Context(), last, deaf{first, func() {}}) // wrapped, too: both are of no kind
+		if lease != nil || !errors.Is(err, core.ErrLost) {
+			w.Errorf("got %v, %v, want no lease and %v", lease, err, core.ErrLost)
+		}
+		time.Sleep(near)
+		w.free(w.take(w.client(core.Options{}).mutex().TryLock), w.take(first.TryLock))
+	})
+}
+
 // A member that is lost while the others are waited for ends that wait.
 func TestLockAllGivesUp(t *testing.T) {
 	in(t, 1, func(w *world) {
