@@ -44,20 +44,19 @@ func (n *node) verify(ctx *callContext) *probe {
 	return n.probe
 }
 
-// verdict returns how p ended, or an error if ctx ends first: not where both have ended by
-// now, so that what a late answer means does not depend on chance.
+// verdict returns how p ended, or an error if ctx ends first. Where both have, the former:
+// what a late answer means must not depend on chance.
 func (n *node) verdict(ctx *callContext, p *probe) error {
 	select {
 	case <-p.done:
-		return p.err
-	default:
-	}
-	select {
-	case <-p.done:
-		return p.err
 	case <-ctx.Done():
-		return n.set.errNoAnswer
+		select {
+		case <-p.done:
+		default:
+			return n.set.errNoAnswer
+		}
 	}
+	return p.err
 }
 
 func (n *node) runProbe(ctx *callContext, p *probe) {
