@@ -19,19 +19,31 @@ import (
 func dialResp(t *testing.T, addr string) core.Scripter { return resp.New(addr) }
 
 // dialReluctant dials a client whose calls share a connection: one whose context has ended
-// takes a while to come back, and all that are made in the meantime fail with it. That is
-// allowed.
+// comes back after some others, which fail with it, or after a second if none are made.
+// That is allowed.
 func dialReluctant(_ *testing.T, addr string) core.Scripter {
 	var ending atomic.Int32
+	failed := make(chan struct{}) // a call that has failed
 	return around{resp.New(addr), func(ctx context.Context, next call, script string, keys, args []string) ([]int64, error) {
 		if ending.Load() > 0 {
+			select {
+			case failed <- struct{}{}:
+			default:
+			}
 			return nil, context.DeadlineExceeded
 		}
 		values, err := next(ctx, script, keys, args)
 		if ctx.Err() != nil {
 			ending.Add(1)
 			defer ending.Add(-1)
-			time.Sleep(50 * time.Millisecond)
+			none := time.After(time.Second)
+			for range 4 {
+				select {
+				case <-failed:
+				case <-none:
+					return values, err
+				}
+			}
 		}
 		return values, err
 	}}

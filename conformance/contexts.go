@@ -126,20 +126,18 @@ func lateReply(c *trial) {
 		<-ctx.Done()
 		// A client that cannot let go has its answer now.
 		c.proxy.Resume()
-		settled := 0 // rounds of calls since all that were given up are back
+		settled := false // all that were given up had been back before the last calls
 		for i := range 20 {
 			n, back := round*100+i, allBack(given)
 			for _, w := range c.ways(source) {
 				got := c.run(w, []string{c.prefix}, []string{strconv.Itoa(n)})
 				if got.err == nil {
 					c.want(w.name+" after a call that was given up", got, int64(n))
-				} else if settled > 0 {
+				} else if settled {
 					c.errorf("%s %d after a call that was given up: got %v, want an answer", w.name, i+1, got)
 				}
 			}
-			if back {
-				settled++
-			}
+			settled = back
 		}
 		for _, result := range given {
 			if got := wait(c, result, c.overrun, "the return of a call that was given up"); got.err == nil {
