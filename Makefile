@@ -28,11 +28,15 @@ sim: ## simulate clusters in virtual time for FOR=1m, from SEED=1 on, without -r
 
 .PHONY: chaos
 chaos: ## break containers under load at random for FOR=10m; a checker judges
-	@cd internal/integration && go run ./chaos/cmd/chaos -for $(or $(FOR),10m) $(if $(SEED),-seed $(SEED))
+	@cd tests && go run ./chaos/cmd/chaos -for $(or $(FOR),10m) $(if $(SEED),-seed $(SEED))
 
 .PHONY: mutants
 mutants: ## break the library one line at a time; each breakage must fail a test
-	@cd internal/integration && go run ./mutants -write docs/testing.md
+	@cd tests && go run ./mutants -write docs/testing.md
+
+.PHONY: release
+release: ## try what VERSION=v0.1.0 would tag; with APPLY=1 make the commits and tags, locally
+	@scripts/release.sh $(if $(APPLY),-apply) $(if $(UNCHECKED),-unchecked) $(VERSION)
 
 .PHONY: bench
 bench: ## lock and unlock beside the bare clients, call by call

@@ -36,10 +36,7 @@ func dialExtension(dial dialNode) func([]string) (Client, error) {
 
 func (c *extensionClient) phases(ctx context.Context, name string, before func(step int)) (Phases, error) {
 	var p Phases
-	m, err := c.mutex(name)
-	if err != nil {
-		return p, err
-	}
+	m := c.mutex(name)
 	before(0)
 	began := time.Now()
 	lease, err := m.Lock(ctx)

@@ -6,8 +6,9 @@ import (
 	"sync"
 
 	"github.com/redlatch/redlatch/core"
-	"github.com/redlatch/redlatch/internal/quorum"
-	"github.com/redlatch/redlatch/internal/script"
+	"github.com/redlatch/redlatch/internal/hold"
+	"github.com/redlatch/redlatch/internal/line"
+	"github.com/redlatch/redlatch/internal/protocol"
 )
 
 // NoQueue is this library's mutex as it would be if nobody could stand in line: it makes one
@@ -15,25 +16,25 @@ import (
 // waits. It shows what the queue costs those who do not need it.
 const NoQueue = "redlatch without a queue"
 
-var noQueue = quorum.Spec{
-	Kind: script.NewKind("", `
+var noQueue = hold.Spec{
+	Kind: protocol.NewKind("", `
 local known = redis.call('HGET', meta, 'token')
-if redis.call('SET', KEYS[1], owner, 'NX', 'PX', ARGV[3]) then
+if redis.call('SET', hold, owner, 'NX', 'PX', expiry) then
   local token = mint(known)
-  if token then return {1, now, token, -1} end
+  if token then return {1, now, token, -1, 0} end
 end
 `, `
-if redis.call('GET', KEYS[1]) == ARGV[1] then
+if redis.call('GET', KEYS[1]) == owner then
   redis.call('DEL', KEYS[1])
   return {1, 0}
 end
 `),
-	Named: "mutex", Param: "w", Fenced: true,
+	Named: "mutex", Param: "w", Stand: 2, Fenced: true,
 }
 
 type noQueueClient struct {
-	set   *quorum.Set
-	locks sync.Map // of *quorum.Lock, by name
+	set   *line.Group
+	locks sync.Map // of *line.Lock, by name
 	end   func() error
 }
 
@@ -42,7 +43,7 @@ func dialNoQueue(addrs []string, count *Counter) (Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := quorum.New([]core.Scripter{node}, nil)
+	set, err := line.NewGroup([]core.Scripter{node}, nil)
 	if err != nil {
 		return nil, errors.Join(err, end())
 	}
@@ -52,13 +53,9 @@ func dialNoQueue(addrs []string, count *Counter) (Client, error) {
 func (c *noQueueClient) Hold(ctx context.Context, name string, fn func()) error {
 	known, ok := c.locks.Load(name)
 	if !ok {
-		lock, err := quorum.NewLock(c.set.Nodes(), name, nil, noQueue)
-		if err != nil {
-			return err
-		}
-		known, _ = c.locks.LoadOrStore(name, lock)
+		known, _ = c.locks.LoadOrStore(name, c.set.Lock(name, noQueue))
 	}
-	lease, err := known.(*quorum.Lock).TryLock(ctx)
+	lease, err := known.(*line.Lock).TryLock(ctx)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/redlatch/redlatch/adapters/redigo"
 	"github.com/redlatch/redlatch/adapters/rueidis"
 	"github.com/redlatch/redlatch/core"
-	"github.com/redlatch/redlatch/redlock"
 )
 
 // A dialNode connects to one server through an adapter.
@@ -69,18 +68,14 @@ func openRedlatch(dial dialNode, addrs []string, count *Counter, opts *core.Opti
 		c.ends = append(c.ends, end)
 	}
 	var err error
-	if c.provider, err = redlatch.New(nodes, opts); err != nil {
+	if c.provider, err = redlatch.New(opts, nodes...); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }
 
 func (c *redlatchClient) Hold(ctx context.Context, name string, fn func()) error {
-	m, err := c.mutex(name)
-	if err != nil {
-		return err
-	}
-	lease, err := m.Lock(ctx)
+	lease, err := c.mutex(name).Lock(ctx)
 	if err != nil {
 		return err
 	}
@@ -90,15 +85,13 @@ func (c *redlatchClient) Hold(ctx context.Context, name string, fn func()) error
 	return lease.Release(ctx)
 }
 
-func (c *redlatchClient) mutex(name string) (*redlock.Mutex, error) {
+func (c *redlatchClient) mutex(name string) *redlatch.Mutex {
 	if m, ok := c.mutexes.Load(name); ok {
-		return m.(*redlock.Mutex), nil
+		return m.(*redlatch.Mutex)
 	}
-	m, err := c.provider.Mutex(name)
-	if err == nil {
-		c.mutexes.Store(name, m)
-	}
-	return m, err
+	m := c.provider.Mutex(name)
+	c.mutexes.Store(name, m)
+	return m
 }
 
 func (c *redlatchClient) Close() error {
@@ -113,11 +106,7 @@ func (c *redlatchClient) Close() error {
 }
 
 func (c *redlatchClient) keep(ctx context.Context, name string) (func(context.Context) error, error) {
-	m, err := c.provider.Mutex(name)
-	if err != nil {
-		return nil, err
-	}
-	lease, err := m.Lock(ctx)
+	lease, err := c.provider.Mutex(name).Lock(ctx)
 	if err != nil {
 		return nil, err
 	}

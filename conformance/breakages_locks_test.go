@@ -29,7 +29,7 @@ var brokenLocks = []breakage{
 	{"refused-for-lost", "a connection error becomes a refusal", "RWMutex/Unreachable", `TryLock with no server to be reached: got redlatch: not acquired`,
 		replies(func(values []int64, err error) ([]int64, error) {
 			if isNetError(err) {
-				return []int64{0, 1, 0, -1, 1}, nil
+				return []int64{0, 1, 0, -1, 1, 0}, nil
 			}
 			return values, err
 		})},

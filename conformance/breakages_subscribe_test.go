@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/redlatch/redlatch/conformance/internal/resp"
@@ -35,6 +36,12 @@ var brokenSubscriptions = []breakage{
 		subscriptions(func(next subscribe, ctx context.Context, channel string, ready func(), deliver func(string)) error {
 			ready()
 			return next(ctx, channel, func() {}, deliver)
+		})},
+	{"ready-aside", "ready is called by a goroutine of its own", "Scripter/SubscribeReadyFirst", `has called deliver before ready had returned`,
+		subscriptions(func(next subscribe, ctx context.Context, channel string, ready func(), deliver func(string)) error {
+			var aside sync.WaitGroup
+			defer aside.Wait()
+			return next(ctx, channel, func() { aside.Go(ready) }, deliver)
 		})},
 	{"ready-often", "ready is called with each message", "Scripter/SubscribeReady", `has called ready more than once`,
 		subscriptions(func(next subscribe, ctx context.Context, channel string, ready func(), deliver func(string)) error {
@@ -89,7 +96,7 @@ var brokenSubscriptions = []breakage{
 		subscriptions(func(next subscribe, ctx context.Context, channel string, ready func(), deliver func(string)) error {
 			return next(ctx, channel, ready, func(payload string) { deliver(payload); deliver(payload) })
 		})},
-	{"utf8-payloads", "payloads are made valid UTF-8", "Scripter/SubscribePayloads", `got a message of \d+ bytes, .* want 2 bytes, "\\xff\\xfe"`,
+	{"utf8-payloads", "payloads are made valid UTF-8", "Scripter/SubscribePayloads", `a message: got "\?" \(1 bytes\), want "\\xff\\xfe" \(2 bytes\), which differ from byte 0 on`,
 		subscriptions(func(next subscribe, ctx context.Context, channel string, ready func(), deliver func(string)) error {
 			return next(ctx, channel, ready, func(payload string) { deliver(strings.ToValidUTF8(payload, "?")) })
 		})},

@@ -49,7 +49,25 @@ func echoed(keys, args []string) []int64 {
 
 func (c *trial) wantEcho(what string, keys, args []string) {
 	for _, w := range c.ways(echo) {
-		c.want(w.name+" of "+what, c.run(w, keys, args), echoed(keys, args)...)
+		c.wantHeard(w.name+" of "+what, c.run(w, keys, args), keys, args)
+	}
+}
+
+// wantHeard reports an answer of the script echo other than keys and args: the first that
+// differs.
+func (c *trial) wantHeard(what string, got answer, keys, args []string) {
+	gotKeys, gotArgs, ok := heard(got.values)
+	switch {
+	case got.err != nil || !ok:
+		c.want(what, got, echoed(keys, args)...)
+	case len(gotKeys) != len(keys) || len(gotArgs) != len(args):
+		c.errorf("%s: the script got %d keys and %d arguments, want %d and %d", what, len(gotKeys), len(gotArgs), len(keys), len(args))
+	default:
+		if i := firstUnequal(gotKeys, keys); i < len(keys) {
+			c.errorf("%s: key %d of %d: %s", what, i+1, len(keys), unlike(gotKeys[i], keys[i]))
+		} else if i := firstUnequal(gotArgs, args); i < len(args) {
+			c.errorf("%s: argument %d of %d: %s", what, i+1, len(args), unlike(gotArgs[i], args[i]))
+		}
 	}
 }
 

@@ -49,10 +49,13 @@ func (a answer) String() string {
 	return fmt.Sprintf("%v, nil", brief(a.values))
 }
 
+// shown is how many integers of an answer a message has.
+const shown = 40
+
 // brief keeps a message readable.
 func brief(values []int64) string {
-	if len(values) > 40 {
-		return fmt.Sprintf("%v... (%d integers)", values[:40], len(values))
+	if len(values) > shown {
+		return fmt.Sprintf("%v... (%d integers)", values[:shown], len(values))
 	}
 	return fmt.Sprint(values)
 }
@@ -117,7 +120,7 @@ func (c *trial) ways(source string) []way { return c.on(c.s).ways(source) }
 // want reports an answer other than values and no error.
 func (c *trial) want(what string, got answer, values ...int64) bool {
 	if got.err != nil || !slices.Equal(got.values, values) {
-		c.errorf("%s: got %v, want %s, nil", what, got, brief(values))
+		c.errorf("%s: got %v, want %s, nil%s", what, got, brief(values), firstDifference(got.values, values))
 		return false
 	}
 	return true

@@ -84,7 +84,7 @@ func argumentsUnchanged(c *trial) {
 		copy(keys[2:8], []string{"k", "k", "k", "k", "k", "k"})
 		copy(args[3:8], []string{"v", "v", "v", "v", "v"})
 		wantKeys, wantArgs := slices.Clone(keys[:8]), slices.Clone(args[:8])
-		c.want(w.name, c.run(w, keys, args), echoed(keys, args)...)
+		c.wantHeard(w.name, c.run(w, keys, args), keys, args)
 		if got := keys[:8]; !slices.Equal(got, wantKeys) {
 			c.errorf("%s has changed keys, up to their capacity: got %q, want %q", w.name, got, wantKeys)
 		}
@@ -107,7 +107,7 @@ func argumentsNotKept(c *trial) {
 				args[i] = fmt.Sprint(round, "argument", i)
 			}
 			what := fmt.Sprintf("%s with slices used before, call %d", w.name, round+1)
-			c.want(what, c.run(w, keys, args), echoed(keys, args)...)
+			c.wantHeard(what, c.run(w, keys, args), keys, args)
 		}
 	}
 }

@@ -2,6 +2,9 @@ package conformance
 
 import (
 	"context"
+	"fmt"
+	"runtime/pprof"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -11,14 +14,28 @@ import (
 
 // dialer returns dial with clients that are closed only once their calls have come
 // back, as a program closes them: redlatch leaves calls that hang, and some clients
-// must not be closed under a call.
-func dialer(dial func(t *testing.T, addr string) core.Scripter, limit time.Duration) func(*testing.T, string) core.Scripter {
+// must not be closed under a call. A client that takes longer than limit to close ends the
+// process: nothing else ends a clean-up, and the test would wait for its own limit.
+func dialer(dial func(t *testing.T, addr string) core.Scripter, tag string, limit time.Duration) func(*testing.T, string) core.Scripter {
 	return func(t *testing.T, addr string) core.Scripter {
+		var watchdog *time.Timer
+		t.Cleanup(func() { // after those that dial registers
+			if watchdog != nil { // dial has returned
+				watchdog.Stop()
+			}
+			pprof.SetGoroutineLabels(context.Background())
+		})
 		s := &counted{Scripter: dial(t, addr)}
-		t.Cleanup(func() { // before those that dial has registered
+		t.Cleanup(func() { // before them
 			for end := time.Now().Add(limit); s.calls.Load() > 0 && !t.Failed() && time.Now().Before(end); {
 				time.Sleep(time.Millisecond) // what hangs longer, goroutinesLeft reports
 			}
+			pprof.SetGoroutineLabels(label(tag))
+			watchdog = time.AfterFunc(limit, func() {
+				_, stacks := labelled(labelKey, tag)
+				panic(fmt.Sprintf("%s: what dial has registered with t.Cleanup, such as the client's Close, has not returned after %v:\n%s\nrule: %s",
+					t.Name(), limit, strings.Join(stacks, "\n"), leftRule))
+			})
 		})
 		if sub, ok := s.Scripter.(core.Subscriber); ok {
 			return &countedSubscriber{s, sub}

@@ -1,16 +1,20 @@
 package conformance
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
+	"testing"
+	"time"
 
 	"github.com/redlatch/redlatch/core"
 )
 
 const (
 	errorRule    = `a server's error reply stays in the error chain with its text as the server sent it, code first ("LOADING ...", "NOPERM ...")`
+	closedRule   = "a call on a client that has been closed returns an error that is core.ErrClosed"
 	noScriptRule = "when EVALSHA meets a script that is not cached, the error satisfies errors.Is(err, core.ErrNoScript), and no other error does"
 )
 
@@ -21,6 +25,7 @@ var errorChecks = []check{
 	{name: "NoScript", rule: noScriptRule, run: noScript},
 	{name: "NotNoScript", rule: noScriptRule, run: notNoScript},
 	{name: "EvalThenEvalSha", rule: "Eval runs the script source, which the server caches; EvalSha runs the cached script", run: evalThenEvalSha},
+	{name: "Closed", rule: closedRule, run: (*trial).warm, closed: wantClosed},
 	{name: "Check", rule: "Check returns an error for a client that cannot serve, and for no other", run: checkOK},
 }
 
@@ -134,6 +139,26 @@ func evalThenEvalSha(c *trial) {
 	other := "return {8} -- " + rand.Text()
 	c.on(c.side).mustEval(other, []string{key}, nil)
 	c.want("EvalSha of a script that another client has cached", c.run(c.ways(other)[1], []string{key}, nil), 8)
+}
+
+// wantClosed makes a call after what dial has registered with t.Cleanup has closed the
+// client. A Scripter that still answers has nothing to close.
+func wantClosed(t *testing.T, c *trial) {
+	if c.s == nil { // dial has failed
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), callTime())
+	defer cancel()
+	for _, w := range c.ways("return {5}") {
+		select {
+		case got := <-c.start(ctx, w, []string{c.prefix}, nil):
+			if got.err != nil && !errors.Is(got.err, core.ErrClosed) {
+				t.Errorf("%s after the client was closed: got the error %q (%T), want core.ErrClosed in its chain\nrule: %s", w.name, got.err, got.err, closedRule)
+			}
+		case <-time.After(callTime() + c.overrun):
+			t.Errorf("%s after the client was closed has not come back after %v\nrule: %s", w.name, callTime()+c.overrun, closedRule)
+		}
+	}
 }
 
 func checkOK(c *trial) {

@@ -11,6 +11,7 @@ import (
 const (
 	brokenRule  = "a call whose connection breaks before the reply is an error; if the client sends it again by itself, its result is that run's answer; never a zero"
 	recoverRule = "a connection that broke is not used again: the client's next calls reach the server once it can be reached"
+	staleRule   = "a connection that broke before a call does not cost that call: after all idle connections were closed at most one call fails"
 	latencyRule = "a slow answer is an answer"
 )
 
@@ -19,6 +20,7 @@ var faultChecks = []check{
 	{name: "Restart", rule: recoverRule, proxied: true, run: restart},
 	{name: "CutConnection", rule: brokenRule, proxied: true, run: cutConnection},
 	{name: "CutIdleConnection", rule: recoverRule, proxied: true, run: cutIdle},
+	{name: "StaleConnections", rule: staleRule, proxied: true, run: stale},
 	{name: "LostReply", rule: brokenRule, proxied: true, run: lostReply},
 	{name: "DoubleDelivery", rule: "a script may be run twice for one call, whose result is the answer of one of the runs", proxied: true, run: doubleDelivery},
 	{name: "SlowServer", rule: latencyRule, proxied: true, run: slowServer},
@@ -74,6 +76,40 @@ func cutIdle(c *trial) {
 			c.skipf("the client keeps no connection open between calls")
 		}
 		c.recovers("a cut of all idle connections")
+	}
+}
+
+// stale closes all idle connections while the server is fine, as it does itself after its
+// timeout, or a load balancer. A client that is told by its sockets may be a moment late,
+// and pay with one call.
+func stale(c *trial) {
+	const calls = 16
+	c.warm()
+	c.proxy.Delay(20 * time.Millisecond) // all are under way at once
+	ctx, cancel := context.WithTimeout(c.ctx, callTime())
+	defer cancel()
+	w := c.ways("return {5}")[1]
+	var results []<-chan answer
+	for range calls {
+		results = append(results, c.start(ctx, w, []string{c.prefix}, nil))
+	}
+	for _, result := range results {
+		c.want("a call before the cut", wait(c, result, callTime()+c.overrun, "a call"), 5)
+	}
+	c.proxy.Delay(0)
+	if c.proxy.Cut() == 0 {
+		c.skipf("the client keeps no connection open between calls")
+	}
+	failed, last := 0, error(nil)
+	for range calls {
+		if got := c.run(w, []string{c.prefix}, nil); got.err != nil {
+			failed, last = failed+1, got.err
+		} else {
+			c.want("a call after the cut", got, 5)
+		}
+	}
+	if failed > 1 {
+		c.errorf("%d of %d calls have failed after a cut of all idle connections, the last with %q, want at most 1", failed, calls, last)
 	}
 }
 

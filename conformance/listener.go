@@ -28,6 +28,13 @@ const subscribeLabel = "redlatch-conformance-subscribe"
 
 // listen calls Subscribe in a goroutine of its own.
 func (c *trial) listen(ctx context.Context, channel string) *listener {
+	hold := make(chan struct{})
+	close(hold)
+	return c.listenHolding(ctx, channel, hold)
+}
+
+// listenHolding is listen with a ready that returns only when hold is closed.
+func (c *trial) listenHolding(ctx context.Context, channel string, hold <-chan struct{}) *listener {
 	sub, ok := c.s.(core.Subscriber)
 	if !ok {
 		c.skipf("the Scripter is no core.Subscriber, which is optional: waiters poll")
@@ -40,6 +47,10 @@ func (c *trial) listen(ctx context.Context, channel string) *listener {
 	ready := func() {
 		l.afterward.CompareAndSwap(false, l.over.Load())
 		l.ready <- struct{}{}
+		select {
+		case <-hold:
+		case <-c.ctx.Done():
+		}
 	}
 	deliver := func(payload string) {
 		l.afterward.CompareAndSwap(false, l.over.Load())

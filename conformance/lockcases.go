@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/redlatch/redlatch/core"
+	"github.com/redlatch/redlatch/internal/options"
 )
 
 const (
@@ -227,7 +228,7 @@ func waitDeadline(c *trial, k lockKind) {
 	lease := c.mustLock("Lock of a free lock", c.locker(k, c.provider(patient()), "a"))
 	c.everywhere()
 	rival := c.locker(k, c.rival(patient()), "a")
-	ctx, cancel := context.WithTimeout(c.ctx, 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(c.ctx, time.Second)
 	defer cancel()
 	g := wait(c, c.lock(ctx, rival), callTime(), "the return of Lock after its deadline")
 	if !errors.Is(g.err, core.ErrNotAcquired) || !errors.Is(g.err, context.DeadlineExceeded) {
@@ -268,7 +269,7 @@ func extension(c *trial, k lockKind) {
 // outlast waits until an extension has been confirmed that was sent when nothing could
 // have been left of the lease as it is now.
 func (c *trial) outlast(lease *core.Lease, o *core.Options) {
-	past := time.Now().Add(o.Expiry + o.Expiry - o.Drift())
+	past := time.Now().Add(o.Expiry + o.Expiry - options.Drift(o.Expiry))
 	c.until("an extension of the lease an Expiry later", func() bool {
 		return lease.ValidUntil().After(past) || lease.Context().Err() != nil
 	})

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	unknownRule  = "a failure is an error of the node (core.NodeError), never core.ErrNotAcquired alone, which says that others hold the lock"
+	unknownRule  = "a failure is an error of the node (core.NodeError), never core.ErrNotAcquired, which says that others hold the lock"
 	boundRule    = "redlatch alone bounds waiting: Lock is back when its context ends, whatever the client does"
 	twiceRule    = "every script is safe to run twice"
 	rideRule     = "a lease outlasts faults that end before its deadline"

@@ -22,10 +22,10 @@ type lockKind struct {
 
 var (
 	mutexKind = lockKind{"mutex", false, func(p *redlatch.Provider, name string) (core.Locker, error) {
-		return p.Mutex(name)
+		return p.Mutex(name), nil
 	}}
 	writerKind = lockKind{"writer", false, func(p *redlatch.Provider, name string) (core.Locker, error) {
-		return p.RWMutex(name)
+		return p.RWMutex(name), nil
 	}}
 	permitKind = lockKind{"permit", true, func(p *redlatch.Provider, name string) (core.Locker, error) {
 		s, err := p.Semaphore(name, 1)
@@ -96,7 +96,7 @@ func (c *trial) providerOn(o *core.Options, of func(n node) core.Scripter) *redl
 	}
 	own := *o
 	own.KeyPrefix = c.prefix
-	p, err := redlatch.New(scripters, &own)
+	p, err := redlatch.New(&own, scripters...)
 	if err != nil {
 		c.fatalf("redlatch.New: got %q, want no error", err)
 	}

@@ -13,7 +13,7 @@ import (
 
 const (
 	readyRule   = "Subscribe calls ready once the server has confirmed the subscription, and once only"
-	deliverRule = "Subscribe calls deliver with each message's payload, one at a time and in order; it must not invent any"
+	deliverRule = "Subscribe calls deliver with each message's payload, after ready, one at a time and in order; it must not invent any"
 	endRule     = "Subscribe returns when ctx ends, with ctx.Err(); the connection is closed or free of the subscription and no goroutine is left"
 	goneRule    = "Subscribe returns when the connection is gone, with an error; it does not reconnect, nor does it let the client do so unseen"
 	besideRule  = "Subscribe listens on one connection of its own"
@@ -22,6 +22,7 @@ const (
 var subscribeChecks = []check{
 	{name: "SubscribeReady", rule: readyRule, run: subscribeReady},
 	{name: "SubscribeReadyLate", rule: readyRule, proxied: true, run: subscribeReadyLate},
+	{name: "SubscribeReadyFirst", rule: deliverRule, run: subscribeReadyFirst},
 	{name: "SubscribeOrder", rule: deliverRule, run: subscribeOrder},
 	{name: "SubscribePayloads", rule: deliverRule, run: subscribePayloads},
 	{name: "SubscribeChannels", rule: deliverRule, run: subscribeChannels},
@@ -65,6 +66,24 @@ func subscribeReadyLate(c *trial) {
 	l.end()
 }
 
+// subscribeReadyFirst holds ready back while a message comes: redlatch asks once more in
+// ready, and takes what is delivered from then on for news.
+func subscribeReadyFirst(c *trial) {
+	hold := make(chan struct{})
+	l := c.listenHolding(c.ctx, c.prefix, hold)
+	l.awaitReady()
+	c.publish(c.prefix, "first")
+	select {
+	case <-l.messages:
+		close(hold)
+		c.fatalf("Subscribe has called deliver before ready had returned")
+	case <-time.After(100 * time.Millisecond): // a right one can only pass
+	}
+	close(hold)
+	l.next("first")
+	l.end()
+}
+
 func subscribeOrder(c *trial) {
 	l := c.subscribed(c.prefix)
 	source := "for i = 1, 500 do redis.call('PUBLISH', ARGV[1], i) end return {500}"
@@ -84,7 +103,7 @@ func subscribePayloads(c *trial) {
 		select {
 		case got := <-l.messages:
 			if got != payload {
-				c.errorf("got a message of %d bytes, %.100q, want %d bytes, %.100q", len(got), got, len(payload), payload)
+				c.errorf("a message: %s", unlike(got, payload))
 			}
 		case <-time.After(callTime()):
 			c.fatalf("no message after %v, want %.100q", callTime(), payload)
@@ -246,7 +265,7 @@ func subscribeBesideCalls(c *trial) {
 	}
 	for i, result := range results {
 		what := fmt.Sprintf("call %d beside a subscription", i+1)
-		c.want(what, wait(c, result, callTime()+c.overrun, what), echoed([]string{c.prefix}, []string{strconv.Itoa(i)})...)
+		c.wantHeard(what, wait(c, result, callTime()+c.overrun, what), []string{c.prefix}, []string{strconv.Itoa(i)})
 	}
 	l.end()
 }

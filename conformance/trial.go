@@ -31,6 +31,7 @@ type check struct {
 	rule    string // of the contract
 	proxied bool   // there is a proxy before each node
 	run     func(c *trial)
+	closed  func(t *testing.T, c *trial) // if not nil, runs after dial's clean-ups
 }
 
 var groups = []suite{
@@ -86,7 +87,10 @@ func try(t *testing.T, c check, addrs []string, dial func(t *testing.T, addr str
 			t.Errorf("%v after the case and its clean-ups these goroutines are left:\n%s\nrule: %s", leftTime()+o.MaxOverrun, left, leftRule)
 		}
 	})
-	dial = dialer(dial, leftTime()+o.MaxOverrun)
+	if c.closed != nil {
+		t.Cleanup(func() { c.closed(t, x) })
+	}
+	dial = dialer(dial, tag, leftTime()+o.MaxOverrun)
 	pprof.SetGoroutineLabels(label(tag))
 	defer pprof.SetGoroutineLabels(context.Background())
 	for _, addr := range addrs {
@@ -101,6 +105,9 @@ func try(t *testing.T, c check, addrs []string, dial func(t *testing.T, addr str
 			n.proxy, addr = p, p.Addr()
 		}
 		n.s = dial(t, addr)
+		if n.proxy != nil {
+			t.Cleanup(n.proxy.Mend) // a client may ask the server when it is closed
+		}
 		x.nodes = append(x.nodes, n)
 	}
 	x.node = x.nodes[0]

@@ -1,4 +1,7 @@
-// Package core holds what users and adapter authors of redlatch name: the
-// [Scripter] that binds a Redis client, the [Options], the [Lease] that every
-// acquisition returns, and the helpers that work on any [Locker].
+// Package core holds what writers of adapters and of locks name: the [Scripter] that binds
+// a Redis client, with what it may implement beside it, and the [Locker], whose [Claim]s
+// become leases.
+//
+// What programs that only take locks need of it, the [Options], the [Lease], the errors and
+// the functions that work on any Locker, package redlatch has under the same names.
 package core

@@ -5,11 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redlatch/redlatch/internal/claim"
@@ -23,17 +20,26 @@ import (
 // earliest of the members'.
 //
 // If a member is lost while the others are waited for, that wait ends, the error is that
-// loss, [ErrLost], and the others are released. A lock named twice is taken once; two
-// different locks of one kind and name, or both sides of one reader-writer lock, are
-// [ErrInvalid].
+// loss, [ErrLost], and the others are released. A mutex named twice, or one side of a
+// reader-writer lock, is taken once. [ErrInvalid] are a semaphore named twice: two callers
+// that each had one of two permits would wait for each other; both sides of one
+// reader-writer lock; two different locks of one kind and name; and a Locker from
+// elsewhere that has the name of another, since what is not known cannot be taken once.
+// If ctx carries the lease of a member, the error is [ErrDeadlock], before anything is
+// taken; a Locker from elsewhere says so itself, when it is its turn.
 func LockAll(ctx context.Context, ls ...Locker) (lease *Lease, err error) {
 	order, err := sorted(ls)
 	if err != nil {
 		return nil, err
 	}
-	a := &all{members: make([]*Lease, len(ls)), released: make(chan struct{})}
-	whole, end := NewLease(ctx, a)
-	whole.members = a.members
+	for _, l := range ls {
+		if err := deadlock(ctx, l); err != nil {
+			return nil, err
+		}
+	}
+	a := &all{}
+	whole, end := NewLease(ctx, Claim{Release: a.release, ValidUntil: a.validUntil})
+	whole.members = make([]*Lease, len(ls))
 	a.end = sync.OnceFunc(func() { end(a.cause) })
 	waiting, giveUp := context.WithCancel(ctx)
 	defer giveUp()
@@ -55,29 +61,24 @@ func LockAll(ctx context.Context, ls ...Locker) (lease *Lease, err error) {
 		held := member.Context()
 		a.stops = append(a.stops, context.AfterFunc(held, func() { a.finish(context.Cause(held)) }))
 		for _, i := range group {
-			a.members[i] = member
+			whole.members[i] = member
 		}
 	}
-	a.Check()
+	a.check()
 	if lost := context.Cause(whole.ctx); lost != nil {
 		return nil, lost
 	}
 	return whole, nil
 }
 
-// all is the holder behind LockAll's lease.
+// all is what is behind LockAll's lease.
 type all struct {
-	members []*Lease // in argument order
-	taken   []*Lease // each once, in the order they were taken
-	stops   []func() bool
+	taken []*Lease // the members, each once, in the order they were taken
+	stops []func() bool
 
 	mu    sync.Mutex
 	cause error
 	end   func()
-
-	releasing atomic.Bool
-	released  chan struct{} // closed when the first Release has returned
-	err       error
 }
 
 // finish ends the composite lease with the first cause that it is given.
@@ -90,18 +91,8 @@ func (a *all) finish(cause error) {
 	a.end()
 }
 
-func (a *all) Name() string {
-	names := make([]string, len(a.members))
-	for i, m := range a.members {
-		names[i] = m.Name()
-	}
-	return strings.Join(names, ", ")
-}
-
-func (a *all) Token() int64 { return 0 }
-func (a *all) Slot() int    { return -1 }
-
-func (a *all) Check() {
+// check ends the composite lease if a member's has ended.
+func (a *all) check() {
 	for _, m := range a.taken {
 		if held := m.Context(); held.Err() != nil {
 			a.finish(context.Cause(held))
@@ -109,20 +100,21 @@ func (a *all) Check() {
 	}
 }
 
-func (a *all) ValidUntil() time.Time {
-	return slices.MinFunc(a.taken, func(x, y *Lease) int { return x.ValidUntil().Compare(y.ValidUntil()) }).ValidUntil()
+// validUntil returns the earliest of the members' deadlines.
+func (a *all) validUntil() (earliest time.Time) {
+	a.check()
+	for _, m := range a.taken {
+		if until := m.ValidUntil(); earliest.IsZero() || !until.IsZero() && until.Before(earliest) {
+			earliest = until
+		}
+	}
+	return earliest
 }
 
-func (a *all) Release(ctx context.Context) error {
-	if !a.releasing.CompareAndSwap(false, true) {
-		<-a.released // and not sync.Once: see quorum's awaitRelease
-		return a.err
-	}
-	defer close(a.released)
-	a.Check()
+func (a *all) release(ctx context.Context) error {
+	a.check()
 	a.finish(ErrReleased)
-	a.err = a.releaseMembers(ctx)
-	return a.err
+	return a.releaseMembers(ctx)
 }
 
 // releaseMembers releases all members, the last taken first, without waiting for one
@@ -142,27 +134,6 @@ func (a *all) releaseMembers(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// identify returns what tells l apart. A Locker that is not of this module is its own
-// identity.
-func identify(l Locker) claim.ID {
-	if own, ok := l.(interface{ LockID() claim.ID }); ok {
-		return own.LockID()
-	}
-	if reflect.ValueOf(l).Comparable() {
-		return claim.ID{Key: l.Name(), Nodes: l}
-	}
-	return claim.ID{Key: l.Name(), Nodes: new(byte)}
-}
-
-// missing reports whether there is no lock behind l.
-func missing(l Locker) bool {
-	if w, ok := l.(within); ok {
-		return missing(w.Locker)
-	}
-	v := reflect.ValueOf(l)
-	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
-}
-
 // sorted returns the indices of ls in the order in which to take them, those of one
 // lock together.
 func sorted(ls []Locker) ([][]int, error) {
@@ -172,7 +143,7 @@ func sorted(ls []Locker) ([][]int, error) {
 	ids := make([]claim.ID, len(ls))
 	order := make([]int, len(ls))
 	for i, l := range ls {
-		if missing(l) {
+		if unwrap(l) == nil {
 			return nil, fmt.Errorf("%w: lock %d given to LockAll is nil", ErrInvalid, i)
 		}
 		ids[i], order[i] = identify(l), i
@@ -186,10 +157,13 @@ func sorted(ls []Locker) ([][]int, error) {
 	for _, i := range order {
 		if n := len(groups); n == 0 || compare(groups[n-1][0], i) != 0 {
 			groups = append(groups, []int{i})
-		} else if first := groups[n-1][0]; ids[first] == ids[i] {
+		} else if first := groups[n-1][0]; ids[first] == ids[i] && ids[i].Permits > 0 {
+			return nil, fmt.Errorf("%w: locks %d and %d given to LockAll are both the semaphore %q, of which two callers could have one permit each and wait for each other",
+				ErrInvalid, first, i, ls[i].Name())
+		} else if ids[first] == ids[i] && ids[i].Kind != "" {
 			groups[n-1] = append(groups[n-1], i)
 		} else {
-			return nil, fmt.Errorf("%w: locks %d and %d given to LockAll are both named %q but are not the same lock",
+			return nil, fmt.Errorf("%w: locks %d and %d given to LockAll are both named %q but are not known to be one lock",
 				ErrInvalid, first, i, ls[i].Name())
 		}
 	}

@@ -1,16 +1,17 @@
 package core
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
-// Options says how locks are held and waited for. It is the last argument of every
+// Options says how locks are held and waited for. It is an argument of every
 // constructor; nil and the zero value of each field mean the default. A value out
 // of its bounds is refused by the constructor, with an error that is [ErrInvalid]
 // and names the field, the value and the bound.
 //
 // All clients of one name should use the same Expiry; they need not.
+//
+// The drift, of which the bounds below speak, is 1 % of Expiry and 2 ms. It is taken off
+// every lease for clocks that do not run alike, as in the RedLock description
+// (redis.io/docs/latest/develop/clients/patterns/distributed-locks).
 type Options struct {
 	// Expiry is the time after which a node frees a hold that nobody extended: how
 	// long others wait after the holder's process died.
@@ -54,57 +55,4 @@ type Options struct {
 	// monotonic clock, which stands still while a machine is suspended. It is there
 	// for tests. Default: time.Now.
 	Now func() time.Time
-}
-
-// Drift returns what is taken off every lease for clocks that do not run alike:
-// 1 % of Expiry and 2 ms, as in the RedLock description
-// (redis.io/docs/latest/develop/clients/patterns/distributed-locks).
-func (o Options) Drift() time.Duration { return o.Expiry/100 + 2*time.Millisecond }
-
-// Resolve returns a copy with the defaults filled in, or an error for a field that
-// is out of its bounds. Constructors call it; o may be nil.
-func (o *Options) Resolve() (Options, error) {
-	var r Options
-	if o != nil {
-		r = *o
-	}
-	fill := func(d *time.Duration, def time.Duration) {
-		if *d == 0 {
-			*d = def
-		}
-	}
-	fill(&r.Expiry, 30*time.Second)
-	fill(&r.ExtensionCadence, r.Expiry/3)
-	fill(&r.MinValidity, r.Expiry/10*9)
-	fill(&r.MinBusyWait, 10*time.Millisecond)
-	fill(&r.MaxBusyWait, 800*time.Millisecond)
-	if r.Now == nil {
-		r.Now = time.Now
-	}
-
-	guard := r.RestartGuard
-	if guard == 0 {
-		guard = 8760 * time.Hour
-	}
-	for _, rule := range []struct {
-		field         string
-		value         time.Duration
-		low, high     time.Duration
-		ofLow, ofHigh string
-	}{
-		{"Expiry", r.Expiry, 100 * time.Millisecond, 8760 * time.Hour, "", ""},
-		{"MinValidity", r.MinValidity, r.Drift() + 1, r.Expiry - r.Drift() - 5*time.Millisecond, " (drift)", " (Expiry - drift - 5ms)"},
-		{"ExtensionCadence", r.ExtensionCadence, 1, r.MinValidity - r.Drift(), "", " (MinValidity - drift)"},
-		{"MinBusyWait", r.MinBusyWait, 1, r.MaxBusyWait, "", " (MaxBusyWait)"},
-		{"RestartGuard", guard, max(r.Expiry, 7*time.Second), 8760 * time.Hour, " (Expiry, 7s)", ""},
-		{"MaxBusyWait", r.MaxBusyWait, r.MinBusyWait, 8760 * time.Hour, " (MinBusyWait)", ""},
-	} {
-		if rule.value < rule.low {
-			return Options{}, fmt.Errorf("%w: Options.%s is %v, at least %v%s wanted", ErrInvalid, rule.field, rule.value, rule.low, rule.ofLow)
-		}
-		if rule.value > rule.high {
-			return Options{}, fmt.Errorf("%w: Options.%s is %v, at most %v%s wanted", ErrInvalid, rule.field, rule.value, rule.high, rule.ofHigh)
-		}
-	}
-	return r, nil
 }

@@ -25,11 +25,22 @@ import "context"
 // since the caller tells a loading server from a missing permission by the code.
 // When EVALSHA meets a script that is not cached, the error satisfies
 // errors.Is(err, ErrNoScript), found by the client's typed error; the
-// implementation does not fall back to EVAL itself, the caller does, once.
+// implementation does not fall back to EVAL itself, the caller does, once. A call on
+// a client that has been closed returns an error that is [ErrClosed], found by the
+// client's typed error: it ends a wait, where a lost connection does not. Some clients
+// report the same for a connection that they have closed themselves, in a failover:
+// that is not [ErrClosed].
 //
-// A call whose connection breaks before the reply is an error. If the client
-// sends such a call again by itself, that is allowed: every script is safe to
-// run twice.
+// A call whose connection breaks before the reply is an error. If the client or the
+// implementation sends such a call again, that is allowed: every script is safe to
+// run twice. A connection that was dead before the call must not cost it: after a
+// server, or what stands before it, has closed all idle connections, at most one call
+// fails. Where the client takes each of them for a live one, the implementation sends
+// the call again. It does so a bounded number of times, and until the context ends.
+//
+// A connection whose server answers READONLY is better not used again, if the client
+// lets the implementation close it: behind one address another server may be the
+// primary by now, and only new connections reach it.
 //
 // The context goes to the client. When it ends, the call comes back as soon as
 // the client lets it, and at the latest within the client's own timeouts. An
@@ -56,7 +67,7 @@ import "context"
 //
 // # What may be implemented beside it
 //
-// [Subscriber], without which waiters poll, and [Checker].
+// [Subscriber], without which waiters poll, [Checker] and [Addresser].
 //
 // Package conformance tests all of this.
 type Scripter interface {
@@ -71,8 +82,9 @@ type Scripter interface {
 // deployment. A Scripter may implement it; without it waiters poll.
 type Subscriber interface {
 	// Subscribe listens to channel on one connection of its own. It calls ready
-	// once the server has confirmed the subscription, then deliver with each
-	// message's payload, one at a time and in order. deliver does not block.
+	// once the server has confirmed the subscription, and when ready has returned,
+	// deliver with each message's payload, one at a time and in order. deliver does
+	// not block.
 	//
 	// Subscribe returns only when ctx ends, with ctx.Err(), or when the connection
 	// is gone, with an error; either way the connection is closed or free of the
@@ -89,4 +101,14 @@ type Checker interface {
 	// returns an error for a nil client or one of a kind that cannot serve. It
 	// sends nothing.
 	Check() error
+}
+
+// An Addresser is a [Scripter] that can say where its deployment is. A Scripter may
+// implement it; without it errors name a node by its index alone.
+type Addresser interface {
+	// Addr returns the address to name in errors, such as "10.0.0.7:6379", and "" where
+	// it is not known. It is asked whenever an error is made, so a client that follows a
+	// failover may answer with the primary of the moment. It sends nothing and does not
+	// wait.
+	Addr() string
 }

@@ -4,7 +4,8 @@ import (
 	"os"
 	"testing"
 
+	"github.com/redlatch/redlatch/conformance/redistest"
 	"github.com/redlatch/redlatch/internal/leaktest"
 )
 
-func TestMain(m *testing.M) { os.Exit(leaktest.Check(m.Run())) }
+func TestMain(m *testing.M) { os.Exit(leaktest.Check(redistest.Main(m))) }

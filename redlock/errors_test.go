@@ -46,7 +46,7 @@ func TestGrantedTooLate(t *testing.T) {
 		node := fake(func([]string, []string) ([]int64, error) {
 			time.Sleep(8 * time.Millisecond)
 			now := time.Now().UnixMicro()
-			return []int64{1, now, now, -1}, nil
+			return []int64{1, now, now, -1, 0}, nil
 		})
 		m, err := redlock.NewMutex([]core.Scripter{node}, "x", &core.Options{Expiry: 100 * time.Millisecond})
 		if err != nil {
@@ -88,7 +88,7 @@ func TestContextEndsBeforeAnAnswer(t *testing.T) {
 // granting is a node that grants and gives back whatever is asked for.
 var granting = fake(func([]string, []string) ([]int64, error) {
 	now := time.Now().UnixMicro()
-	return []int64{1, now, now, -1}, nil
+	return []int64{1, now, now, -1, 0}, nil
 })
 
 // A nil context panics as everywhere, but does not keep the lease from being released.
@@ -167,6 +167,7 @@ func TestLockAllOfNothing(t *testing.T) {
 	}
 	for _, none := range []core.Locker{
 		nil, (*redlock.Mutex)(nil), (*redlock.RWMutex)(nil), core.Within(nil, time.Second), core.Within((*redlock.Mutex)(nil), 0),
+		core.WaitForReady(nil), core.Within(core.WaitForReady((*redlock.Mutex)(nil)), 0),
 	} {
 		lease, err := core.LockAll(t.Context(), m, none)
 		if lease != nil || !errors.Is(err, core.ErrInvalid) || !strings.Contains(err.Error(), "lock 1 ") {
@@ -199,7 +200,7 @@ func ended(t *testing.T) context.Context {
 // A cadence that is as short as it may be.
 func TestCadenceOfANanosecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		node := fake(func([]string, []string) ([]int64, error) { return []int64{1, 0, 1, -1}, nil })
+		node := fake(func([]string, []string) ([]int64, error) { return []int64{1, 0, 1, -1, 0}, nil })
 		m, err := redlock.NewMutex([]core.Scripter{node}, "x", &core.Options{ExtensionCadence: 1})
 		if err != nil {
 			t.Fatal(err)

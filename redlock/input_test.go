@@ -50,7 +50,7 @@ var constructors = map[string]func(nodes []core.Scripter, opts *core.Options) (m
 		return m != nil, err
 	},
 	"redlatch.New": func(nodes []core.Scripter, opts *core.Options) (bool, error) {
-		p, err := redlatch.New(nodes, opts)
+		p, err := redlatch.New(opts, nodes...)
 		return p != nil, err
 	},
 }

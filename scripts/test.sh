@@ -76,9 +76,9 @@ places=2 # for beside
 simulation=none
 simulate() {
 	[ "$simulation" = none ] || return 0
-	[[ " ${modules[*]} " = *" internal/integration "* ]] || return 0
+	[[ " ${modules[*]} " = *" tests "* ]] || return 0
 	# In its folder, without a package named: go test then shows the figures of what passes.
-	behind "internal/integration/sim" internal/integration/sim nice -n 19 go test $race -timeout 20m
+	behind "tests/sim" tests/sim nice -n 19 go test $race -timeout 20m
 	simulation=$!
 }
 
@@ -97,7 +97,7 @@ for module in "${modules[@]}"; do
 		done ;;
 	examples/*) # an adapter, as a stranger writes one
 		beside "$module" "$module" redistest -n 3 -- go test $race -parallel 4 ./... ;;
-	internal/integration) # a package at a time: some are about time
+	tests) # a package at a time: some are about time
 		simulate
 		alone "$module" "$module" sh -c "go test $race -p 1 -timeout 20m \$(go list ./... | grep -v /sim\$)" ;;
 	*) # these start servers of their own, a package at a time

@@ -35,7 +35,7 @@ func invalid(t *testing.T, s *semaphore.Semaphore, err error, want ...string) {
 }
 
 func TestLimits(t *testing.T) {
-	p, err := redlatch.New([]core.Scripter{&unused{}, &unused{}}, nil)
+	p, err := redlatch.New(nil, &unused{}, &unused{})
 	if err != nil {
 		t.Fatal(err)
 	}

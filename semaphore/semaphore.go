@@ -8,8 +8,10 @@ import (
 	"strconv"
 
 	"github.com/redlatch/redlatch/core"
-	"github.com/redlatch/redlatch/internal/quorum"
-	"github.com/redlatch/redlatch/internal/script"
+	"github.com/redlatch/redlatch/internal/front"
+	"github.com/redlatch/redlatch/internal/hold"
+	"github.com/redlatch/redlatch/internal/line"
+	"github.com/redlatch/redlatch/internal/protocol"
 )
 
 //go:embed lua/semaphore.lua
@@ -19,7 +21,7 @@ var part string
 var availableSource string
 
 var (
-	kind            = script.NewKind(part, "", "")
+	kind            = protocol.NewKind(part, "", "")
 	availableScript = kind.Verb(availableSource)
 )
 
@@ -29,7 +31,7 @@ var (
 // The permits are the sorted set at exactly the semaphore's key, prefix and name: owner,
 // scored with the server's time in milliseconds at which the permit ends.
 type Semaphore struct {
-	lock  *quorum.Lock
+	lock  *line.Lock
 	limit int
 }
 
@@ -38,17 +40,35 @@ type Semaphore struct {
 // or waits. Nothing is sent. The error is [core.ErrInvalid]: a node that is nil or cannot
 // serve, a limit or an option out of its bounds.
 func New(node core.Scripter, name string, limit int, opts *core.Options) (*Semaphore, error) {
-	if limit < 1 || limit > math.MaxInt32 {
-		return nil, fmt.Errorf("%w: the limit of semaphore %q is %d, 1 to %d wanted", core.ErrInvalid, name, limit, math.MaxInt32)
-	}
-	l, err := quorum.NewLock([]core.Scripter{node}, name, opts, quorum.Spec{
-		Kind: kind, Named: "semaphore", Param: strconv.Itoa(limit), Extra: "slots", Fenced: true,
-	})
+	spec, err := limited(name, limit)
 	if err != nil {
 		return nil, err
 	}
-	l.ID.Mode = strconv.Itoa(limit) // core.LockAll does not take two limits for one lock
+	l, err := line.NewLock([]core.Scripter{node}, name, opts, spec)
+	if err != nil {
+		return nil, err
+	}
 	return &Semaphore{l, limit}, nil
+}
+
+// limited returns what a semaphore of that limit is.
+func limited(name string, limit int) (hold.Spec, error) {
+	if limit < 1 || limit > math.MaxInt32 {
+		return hold.Spec{}, fmt.Errorf("%w: the limit of semaphore %q is %d, 1 to %d wanted", core.ErrInvalid, name, limit, math.MaxInt32)
+	}
+	return hold.Spec{
+		Kind: kind, Named: "semaphore", Param: strconv.Itoa(limit), Means: "limit", Stand: 3, Extra: "slots", Fenced: true, Permits: limit,
+	}, nil
+}
+
+func init() {
+	front.Semaphore = func(g *line.Group, name string, limit int) (any, error) {
+		spec, err := limited(name, limit)
+		if err != nil {
+			return nil, err
+		}
+		return &Semaphore{g.LockOnFirst(name, spec), limit}, nil
+	}
 }
 
 // Name returns the name that the semaphore was made with.
@@ -61,11 +81,11 @@ func (s *Semaphore) Limit() int { return s.limit }
 // Slot is a number below the limit that no other live holder has. If others hold all
 // permits until ctx ends, the error is [core.ErrNotAcquired] and ctx's error; if
 // another limit is in force, it is [core.ErrInvalid] and names both; the failure of the
-// node is a [core.NodeError].
+// node is a [core.NodeError], and ctx's error where that has ended.
 func (s *Semaphore) Acquire(ctx context.Context) (*core.Lease, error) { return s.lock.Lock(ctx) }
 
 // TryAcquire makes one attempt. The error is [core.ErrNotAcquired] if no permit is free,
-// or those that are free are waited for.
+// or those that are free are waited for, and a [core.NodeError] if the node failed.
 func (s *Semaphore) TryAcquire(ctx context.Context) (*core.Lease, error) {
 	return s.lock.TryLock(ctx)
 }
@@ -81,4 +101,12 @@ func (s *Semaphore) Available(ctx context.Context) (int, error) {
 
 // Locker returns the semaphore as a [core.Locker]: its Lock is Acquire, its TryLock
 // TryAcquire.
-func (s *Semaphore) Locker() core.Locker { return s.lock }
+func (s *Semaphore) Locker() core.Locker { return permits{s} }
+
+// permits is the semaphore as a Locker.
+type permits struct{ s *Semaphore }
+
+func (p permits) Name() string                                     { return p.s.Name() }
+func (p permits) Lock(ctx context.Context) (*core.Lease, error)    { return p.s.Acquire(ctx) }
+func (p permits) TryLock(ctx context.Context) (*core.Lease, error) { return p.s.TryAcquire(ctx) }
+func (p permits) Unwrap() core.Locker                              { return p.s.lock }

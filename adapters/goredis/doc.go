@@ -25,12 +25,23 @@
 // serve the application and one call per lock that is being acquired, extended or
 // released at the same time.
 //
+// # Broken connections
+//
 // By default go-redis sends a command again when the connection broke before the
-// reply (MaxRetries 3). That is safe with redlatch's scripts.
+// reply, or answered READONLY (MaxRetries 3). That is safe with redlatch's scripts. A
+// Scripter goes on so with as many connections as are idle in the pool: with TLS, and on
+// Windows, go-redis does not see that a server has closed them. A call on a closed client
+// is core.ErrClosed.
 //
 // # Details
 //
-// Hooks see the script, the keys and the arguments of a command as *string.
+// Hooks see keys and arguments as strings. In place of a script's source they print
+// "<script ...>" with the sum that EVALSHA names the script by. On the first use of a
+// script at a server the EVALSHA before that is answered with NOSCRIPT, which a tracer
+// shows as an error.
+//
+// Errors name the client's address, of a cluster client its seeds; that of a Sentinel
+// client is not to be had, and "FailoverClient" stands there.
 //
 // Each subscription has a connection of its own outside the pool's limit. Silent
 // for five seconds, it is given up: every two seconds a PING makes the server

@@ -27,6 +27,7 @@ var (
 	_ core.Scripter   = (*Scripter)(nil)
 	_ core.Subscriber = (*Scripter)(nil)
 	_ core.Checker    = (*Scripter)(nil)
+	_ core.Addresser  = (*Scripter)(nil)
 )
 
 // New returns a Scripter on client, which stays the caller's: the Scripter never
@@ -40,7 +41,7 @@ func (s *Scripter) EvalSha(ctx context.Context, sha1 string, keys, args []string
 
 // Eval implements [core.Scripter].
 func (s *Scripter) Eval(ctx context.Context, source string, keys, args []string) ([]int64, error) {
-	return s.run(ctx, "eval", source, keys, args)
+	return s.run(ctx, "eval", script(source), keys, args)
 }
 
 // Check implements [core.Checker].
@@ -63,38 +64,39 @@ func (s *Scripter) Check() error {
 	return nil
 }
 
-// run sends one command. The keys and arguments go out as pointers, which costs no
-// allocation each as strings in interfaces do. A hook or the client's pipelines may
-// read them after run has returned: nobody ever changes them.
-func (s *Scripter) run(ctx context.Context, command any, script string, keys, args []string) ([]int64, error) {
+// run sends one command.
+func (s *Scripter) run(ctx context.Context, command any, script any, keys, args []string) ([]int64, error) {
 	wire := make([]any, 3, 3+len(keys)+len(args))
 	wire[0], wire[1], wire[2] = command, script, len(keys)
-	for i := range keys {
-		wire = append(wire, &keys[i])
+	for _, k := range keys { // strings, though pointers cost less: hooks print what they see
+		wire = append(wire, k)
 	}
-	for i := range args {
-		wire = append(wire, &args[i])
+	for _, a := range args {
+		wire = append(wire, a)
 	}
-	cmd := redis.NewCmd(ctx, wire...)
-	cmd.SetFirstKeyPos(3)
-	cmd.SetStepCount(1) // known here, so that a cluster client does not ask the server's COMMAND for it
-	_ = s.client.Process(ctx, cmd)
-	reply, err := cmd.Result()
+	reply, err := s.send(ctx, wire)
 	if err != nil {
 		return nil, replyError(err)
 	}
 	return integers(reply)
 }
 
-// replyError marks a missing script and a nil reply; all else stays as it is.
+// replyError marks a missing script, a missing password and a nil reply; all else stays
+// as it is.
 func replyError(err error) error {
 	var refused redis.Error
-	switch {
+	text := ""
+	if errors.As(err, &refused) {
+		text = refused.Error()
+	}
+	switch { // not redis.HasErrorPrefix, which looks behind "ERR " too
 	case errors.Is(err, redis.Nil):
 		return errors.New("redlatch: goredis: the script answered nil, want an array of integers")
-	// Not redis.HasErrorPrefix, which looks behind "ERR " too.
-	case errors.As(err, &refused) && strings.HasPrefix(refused.Error(), "NOSCRIPT "):
+	case strings.HasPrefix(text, "NOSCRIPT "):
 		return fmt.Errorf("%w: %w", core.ErrNoScript, err)
+	case strings.HasPrefix(text, "ERR Protocol error: unauthenticated "):
+		// Without a password a server does not read a command of this length.
+		return fmt.Errorf("NOAUTH Authentication required: %w", err)
 	}
 	return err
 }

@@ -1,7 +1,9 @@
 package goredis_test
 
 import (
+	"context"
 	"errors"
+	"net"
 	"strings"
 	"testing"
 
@@ -18,13 +20,27 @@ var configurations = []adaptertest.Configuration{
 	{Name: "RESP3", Dial: dial(3, false)},
 	{Name: "RESP2 ContextTimeoutEnabled", Dial: dial(2, true)},
 	{Name: "RESP3 ContextTimeoutEnabled", Dial: dial(3, true)},
+	{Name: "connections as TLS makes them", Dial: dial(2, true, func(o *redis.Options) {
+		o.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := new(net.Dialer).DialContext(ctx, network, addr)
+			return opaque{c}, err
+		}
+	})},
 }
 
-func dial(protocol int, contextTimeout bool) func(testing.TB, string) (adaptertest.Node, func()) {
+// An opaque connection hides its socket, so that the client cannot look whether the server
+// has closed it.
+type opaque struct{ net.Conn }
+
+func dial(protocol int, contextTimeout bool, change ...func(*redis.Options)) func(testing.TB, string) (adaptertest.Node, func()) {
 	return func(t testing.TB, addr string) (adaptertest.Node, func()) {
-		client := redis.NewClient(&redis.Options{
+		o := &redis.Options{
 			Addr: addr, Protocol: protocol, ContextTimeoutEnabled: contextTimeout, ReadTimeout: adaptertest.Timeout,
-		})
+		}
+		for _, f := range change {
+			f(o)
+		}
+		client := redis.NewClient(o)
 		s := goredis.New(client)
 		if err := s.Check(); err != nil {
 			t.Fatal(err)
@@ -79,7 +95,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-var suite = adaptertest.Suite{Configurations: configurations, IsReply: isReply}
+var suite = adaptertest.Suite{Configurations: configurations, IsReply: isReply, IsClosed: isClosed}
 
 func TestAdapter(t *testing.T) { suite.Run(t) }
 
@@ -90,6 +106,8 @@ func isReply(err error) bool {
 	var reply redis.Error
 	return errors.As(err, &reply)
 }
+
+func isClosed(err error) bool { return errors.Is(err, redis.ErrClosed) }
 
 // BenchmarkBareEvalSha is what BenchmarkEvalSha is to be compared with.
 func BenchmarkBareEvalSha(b *testing.B) {

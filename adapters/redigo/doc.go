@@ -14,9 +14,7 @@
 // # Deployments
 //
 //   - Standalone.
-//   - Sentinel, if DialContext asks the sentinels for the master each time and
-//     TestOnBorrowContext drops connections whose ROLE is not master: redigo keeps
-//     connections to a demoted master, which answer READONLY.
+//   - Sentinel, if DialContext asks the sentinels for the master each time.
 //   - Not Cluster: redigo does not follow redirections, so a name of another node
 //     fails with the server's MOVED error. Use goredis or rueidis.
 //
@@ -30,7 +28,20 @@
 //
 // A connection whose call was cut short is closed and not put back. Connections
 // that DialContext wraps must implement redis.ConnWithContext, and
-// redis.ConnWithTimeout for subscriptions. redigo sends no command twice.
+// redis.ConnWithTimeout for subscriptions.
+//
+// # Broken connections
+//
+// redigo finds out that the server has closed a pooled connection only when a command
+// has failed on it. A Scripter then sends the call again, over as many connections as
+// were idle and one more, until its context ends; redlatch's scripts are safe to run
+// twice. A connection that answers READONLY is closed, and its call sent again alike: behind
+// an address that has moved, new connections reach the new primary.
+//
+// A call on a closed pool is core.ErrClosed. Subscriptions outlive the pool, as they do not
+// come from it.
+//
+// A pool does not know where it dials. [NewAt] is told, so that errors can name it.
 //
 // # Subscriptions
 //
@@ -38,4 +49,6 @@
 // outside MaxActive. Silent for five seconds, it is given up: every two seconds a
 // PING makes the server speak. A user whose ACL forbids PING is fine, since the
 // refusal is an answer.
+//
+// Commands go out as strings, which redis.NewLoggingConn prints quoted.
 package redigo

@@ -13,12 +13,16 @@ import (
 
 // A Scripter runs scripts on the server that a redigo pool is connected to. It is
 // safe for concurrent use.
-type Scripter struct{ pool *redis.Pool }
+type Scripter struct {
+	pool *redis.Pool
+	addr string
+}
 
 var (
 	_ core.Scripter   = (*Scripter)(nil)
 	_ core.Subscriber = (*Scripter)(nil)
 	_ core.Checker    = (*Scripter)(nil)
+	_ core.Addresser  = (*Scripter)(nil)
 )
 
 // New returns a Scripter on pool, which stays the caller's: the Scripter never
@@ -26,6 +30,13 @@ var (
 // subscription has one of its own, made by the pool's dial function and not
 // counted by its MaxActive. Check says whether the pool can serve.
 func New(pool *redis.Pool) *Scripter { return &Scripter{pool: pool} }
+
+// NewAt is New for a pool whose server is at addr, which errors then name: a pool does
+// not tell where it dials.
+func NewAt(pool *redis.Pool, addr string) *Scripter { return &Scripter{pool: pool, addr: addr} }
+
+// Addr implements [core.Addresser].
+func (s *Scripter) Addr() string { return s.addr }
 
 // EvalSha implements [core.Scripter].
 func (s *Scripter) EvalSha(ctx context.Context, sha1 string, keys, args []string) ([]int64, error) {
@@ -50,13 +61,7 @@ func (s *Scripter) Check() error {
 
 // run sends one command. The strings go out in a slice of their own, since at the
 // end of ctx the client may still be writing them when run returns.
-func (s *Scripter) run(ctx context.Context, command, script string, keys, args []string) (ints []int64, err error) {
-	conn, err := s.pool.GetContext(ctx)
-	if err != nil {
-		return nil, err
-	}
-	// A broken connection, which has an error, is closed here and not put back.
-	defer func() { _ = conn.Close() }()
+func (s *Scripter) run(ctx context.Context, command, script string, keys, args []string) ([]int64, error) {
 	wire := make([]any, 2, 2+len(keys)+len(args))
 	wire[0], wire[1] = script, len(keys)
 	for _, k := range keys {
@@ -65,18 +70,23 @@ func (s *Scripter) run(ctx context.Context, command, script string, keys, args [
 	for _, a := range args {
 		wire = append(wire, a)
 	}
-	reply, err := redis.DoContext(conn, ctx, command, wire...)
+	reply, err := s.send(ctx, command, wire)
 	if err != nil {
 		return nil, replyError(err)
 	}
 	return integers(reply)
 }
 
-// replyError marks a missing script; all else stays as it is.
+// replyError marks a missing script, and a missing password as what it is; all else
+// stays as it is.
 func replyError(err error) error {
 	var refused redis.Error
-	if errors.As(err, &refused) && strings.HasPrefix(string(refused), "NOSCRIPT ") {
+	switch errors.As(err, &refused); {
+	case strings.HasPrefix(string(refused), "NOSCRIPT "):
 		return fmt.Errorf("%w: %w", core.ErrNoScript, err)
+	case strings.HasPrefix(string(refused), "ERR Protocol error: unauthenticated "):
+		// Without a password a server does not read a command of this length.
+		return fmt.Errorf("NOAUTH Authentication required: %w", err)
 	}
 	return err
 }

@@ -31,7 +31,7 @@ var timeouts = []redis.DialOption{
 }
 
 func newPool(addr string) *redis.Pool {
-	return &redis.Pool{MaxIdle: 8, DialContext: func(ctx context.Context) (redis.Conn, error) {
+	return &redis.Pool{MaxIdle: 16, DialContext: func(ctx context.Context) (redis.Conn, error) {
 		return redis.DialContext(ctx, "tcp", addr, timeouts...)
 	}}
 }
@@ -40,7 +40,7 @@ func dial(change func(p *redis.Pool, addr string)) func(testing.TB, string) (ada
 	return func(t testing.TB, addr string) (adaptertest.Node, func()) {
 		pool := newPool(addr)
 		change(pool, addr)
-		s := redigo.New(pool)
+		s := redigo.NewAt(pool, addr)
 		if err := s.Check(); err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +137,7 @@ func TestExhaustedPool(t *testing.T) {
 	}
 }
 
-var suite = adaptertest.Suite{Configurations: configurations, IsReply: isReply}
+var suite = adaptertest.Suite{Configurations: configurations, IsReply: isReply, IsClosed: isClosed}
 
 func TestAdapter(t *testing.T) { suite.Run(t) }
 
@@ -148,3 +148,6 @@ func isReply(err error) bool {
 	var reply redis.Error
 	return errors.As(err, &reply)
 }
+
+// isClosed knows the client's error by its text: it has no type.
+func isClosed(err error) bool { return strings.Contains(err.Error(), "redigo: get on closed pool") }

@@ -9,12 +9,11 @@ import (
 
 	"github.com/redlatch/redlatch"
 	adapter "github.com/redlatch/redlatch/adapters/rueidis"
-	"github.com/redlatch/redlatch/core"
 )
 
 // One Scripter per independent Redis: locks need one, or a majority of several.
 func ExampleNew() {
-	var nodes []core.Scripter
+	var nodes []redlatch.Scripter
 	for _, addr := range []string{"redis-a:6379", "redis-b:6379", "redis-c:6379"} {
 		client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{addr}, AlwaysPipelining: true})
 		if err != nil {
@@ -23,18 +22,15 @@ func ExampleNew() {
 		defer client.Close()
 		nodes = append(nodes, adapter.New(client))
 	}
-	locks, err := redlatch.New(nodes, nil)
+	locks, err := redlatch.New(nil, nodes...)
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer locks.Close()
-	mutex, err := locks.Mutex("job")
-	if err != nil {
-		log.Fatal(err)
-	}
-	err = core.Do(context.Background(), mutex, func(ctx context.Context) error {
+	mutex := locks.Mutex("job")
+	err = redlatch.Do(context.Background(), mutex, func(ctx context.Context) error {
 		fmt.Println("at work, alone")
-		return ctx.Err()
+		return context.Cause(ctx)
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"strconv"
+	"strings"
 
 	"github.com/redis/rueidis"
 
@@ -20,6 +21,7 @@ var (
 	_ core.Scripter   = (*Scripter)(nil)
 	_ core.Subscriber = (*Scripter)(nil)
 	_ core.Checker    = (*Scripter)(nil)
+	_ core.Addresser  = (*Scripter)(nil)
 )
 
 // New returns a Scripter on client, which stays the caller's: the Scripter never
@@ -44,33 +46,38 @@ func (s *Scripter) Check() error {
 	return nil
 }
 
-// run sends one command. The builder copies keys and args, which the client may
-// still send after ctx has ended. The command is not marked as read-only, so the
-// client sends it to the primary and does not send it twice.
+// run sends one command, and reads the reply.
 func (s *Scripter) run(ctx context.Context, command, script string, keys, args []string) ([]int64, error) {
-	cmd := s.client.B().Arbitrary(command, script, strconv.Itoa(len(keys))).Keys(keys...).Args(args...).Build()
-	reply, err := s.client.Do(ctx, cmd).ToMessage()
+	result := s.send(ctx, func(b rueidis.Builder) rueidis.Completed {
+		return b.Arbitrary(command, script, strconv.Itoa(len(keys))).Keys(keys...).Args(args...).Build()
+	})
+	reply, err := result.ToMessage()
 	if err != nil {
 		return nil, replyError(&reply, err)
 	}
 	return integers(&reply)
 }
 
-// replyError marks a missing script and a nil reply, and puts back the code that
-// the client has cut off. All else stays as it is.
+// replyError marks a missing script, a missing password, a closed client and a nil reply,
+// and puts back the code that the client has cut off. All else stays as it is.
 func replyError(reply *rueidis.RedisMessage, err error) error {
 	var refused *rueidis.RedisError
 	switch {
+	case errors.Is(err, rueidis.ErrClosing):
+		return fmt.Errorf("%w: %w", core.ErrClosed, err)
 	case !errors.As(err, &refused):
 		return err
 	case refused.IsNil():
 		return errors.New("redlatch: rueidis: the script answered nil, want an array of integers")
 	}
 	if text, _ := reply.ToString(); text == "ERR "+refused.Error() {
-		return fmt.Errorf("ERR %w", err)
-	}
-	if refused.IsNoScript() {
+		err = fmt.Errorf("ERR %w", err)
+	} else if refused.IsNoScript() {
 		return fmt.Errorf("%w: %w", core.ErrNoScript, err)
+	}
+	if strings.HasPrefix(err.Error(), "ERR Protocol error: unauthenticated ") {
+		// Without a password a server does not read a command of this length.
+		return fmt.Errorf("NOAUTH Authentication required: %w", err)
 	}
 	return err
 }

@@ -68,7 +68,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-var suite = adaptertest.Suite{Configurations: configurations, IsReply: isReply}
+var suite = adaptertest.Suite{Configurations: configurations, IsReply: isReply, IsClosed: isClosed}
 
 func TestAdapter(t *testing.T) { suite.Run(t) }
 
@@ -79,3 +79,5 @@ func isReply(err error) bool {
 	var reply *client.RedisError
 	return errors.As(err, &reply)
 }
+
+func isClosed(err error) bool { return errors.Is(err, client.ErrClosing) }

@@ -8,6 +8,7 @@ import (
 	"log"
 	"sync"
 
+	"github.com/redlatch/redlatch"
 	"github.com/redlatch/redlatch/examples/internal/connect"
 )
 
@@ -48,18 +49,16 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer end()
-	mutex, err := locks.Mutex("reports/7")
-	if err != nil {
-		return err
-	}
+	mutex := redlatch.WaitForReady(locks.Mutex("reports/7"))
 	reports := &table{rows: map[string]row{}}
 
+	fmt.Println("first holder asks for the mutex")
 	first, err := mutex.Lock(ctx)
 	if err != nil {
 		return err
 	}
-	if err := first.Release(ctx); err != nil { // what follows could as well be a crash and an expiry
-		return err
+	if err := first.Release(ctx); err != nil {
+		log.Print(err) // the mutex is free after its expiry, as after a crash
 	}
 	second, err := mutex.Lock(ctx)
 	if err != nil {

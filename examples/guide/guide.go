@@ -11,7 +11,6 @@ import (
 
 	"github.com/redlatch/redlatch"
 	"github.com/redlatch/redlatch/adapters/goredis"
-	"github.com/redlatch/redlatch/core"
 )
 
 // A Store keeps reports and remembers the highest token that it was given.
@@ -21,21 +20,17 @@ type Store interface {
 }
 
 func open(addrs ...string) (*redlatch.Provider, error) {
-	var nodes []core.Scripter
+	var nodes []redlatch.Scripter
 	for _, addr := range addrs {
 		client := redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true})
 		nodes = append(nodes, goredis.New(client))
 	}
-	return redlatch.New(nodes, &core.Options{Expiry: 10 * time.Second, KeyPrefix: "shop:"})
+	return redlatch.New(&redlatch.Options{Expiry: 10 * time.Second, KeyPrefix: "shop:"}, nodes...)
 }
 
 func report(ctx context.Context, locks *redlatch.Provider, store Store) error {
-	mutex, err := locks.Mutex("report")
-	if err != nil {
-		return err
-	}
-	return core.Do(ctx, mutex, func(ctx context.Context) error {
-		lease, _ := core.FromContext(ctx)
+	return redlatch.Do(ctx, locks.Mutex("report"), func(ctx context.Context) error {
+		lease, _ := redlatch.FromContext(ctx)
 		text, err := build(ctx) // ends early if the lease is lost
 		if err != nil {
 			return err
@@ -45,30 +40,24 @@ func report(ctx context.Context, locks *redlatch.Provider, store Store) error {
 }
 
 func try(ctx context.Context, locks *redlatch.Provider) (bool, error) {
-	mutex, err := locks.Mutex("report")
-	if err != nil {
-		return false, err
-	}
-	lease, err := core.Within(mutex, 2*time.Second).Lock(ctx) // or mutex.TryLock(ctx): one attempt
+	mutex := locks.Mutex("report")
+	lease, err := redlatch.Within(mutex, 2*time.Second).Lock(ctx) // or mutex.TryLock(ctx): one attempt
 	switch {
-	case errors.Is(err, core.ErrNotAcquired):
-		return false, nil // others have it; or, with a *core.NodeError within, nobody could say
+	case errors.Is(err, redlatch.ErrNotAcquired):
+		return false, nil // others have it: 409
 	case err != nil:
-		return false, err // the servers cannot be asked: a *core.NodeError for each
+		return false, err // nobody could say, a *redlatch.NodeError for each server: 503
 	}
 	_, err = build(lease.Context())
 	return true, errors.Join(err, lease.Release(ctx))
 }
 
 func catalogue(ctx context.Context, locks *redlatch.Provider, read, write func(context.Context) error) error {
-	lock, err := locks.RWMutex("catalogue")
-	if err != nil {
+	lock := locks.RWMutex("catalogue")
+	if err := redlatch.Do(ctx, lock.RLocker(), read); err != nil { // beside other readers
 		return err
 	}
-	if err := core.Do(ctx, lock.RLocker(), read); err != nil { // beside other readers
-		return err
-	}
-	return core.Do(ctx, lock, write) // alone
+	return redlatch.Do(ctx, lock, write) // alone
 }
 
 func print(ctx context.Context, locks *redlatch.Provider, page func(ctx context.Context, printer int) error) error {
@@ -85,15 +74,8 @@ func print(ctx context.Context, locks *redlatch.Provider, page func(ctx context.
 }
 
 func transfer(ctx context.Context, locks *redlatch.Provider, from, to string, move func(context.Context) error) error {
-	a, err := locks.Mutex("account/" + from)
-	if err != nil {
-		return err
-	}
-	b, err := locks.Mutex("account/" + to)
-	if err != nil {
-		return err
-	}
-	both, err := core.LockAll(ctx, a, b) // or neither; in an order that cannot deadlock
+	a, b := locks.Mutex("account/"+from), locks.Mutex("account/"+to)
+	both, err := redlatch.LockAll(ctx, a, b) // or neither; in an order that cannot deadlock
 	if err != nil {
 		return err
 	}
@@ -101,4 +83,4 @@ func transfer(ctx context.Context, locks *redlatch.Provider, from, to string, mo
 }
 
 // build stands for the work that takes its time.
-func build(ctx context.Context) (string, error) { return "report", ctx.Err() }
+func build(ctx context.Context) (string, error) { return "report", context.Cause(ctx) }

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/redlatch/redlatch"
-	"github.com/redlatch/redlatch/core"
 	"github.com/redlatch/redlatch/examples/internal/embedded"
 )
 
@@ -22,6 +21,12 @@ func provider(t *testing.T, servers int) *redlatch.Provider {
 	for _, s := range started {
 		addrs = append(addrs, s.Addr())
 	}
+	return at(t, addrs...)
+}
+
+// at returns a provider on the servers at addrs.
+func at(t *testing.T, addrs ...string) *redlatch.Provider {
+	t.Helper()
 	locks, err := open(addrs...)
 	if err != nil {
 		t.Fatal(err)
@@ -62,10 +67,7 @@ func TestTry(t *testing.T) {
 	if had, err := try(t.Context(), locks); !had || err != nil {
 		t.Errorf("a free mutex: got %v, %v, want true", had, err)
 	}
-	mutex, err := locks.Mutex("report")
-	if err != nil {
-		t.Fatal(err)
-	}
+	mutex := locks.Mutex("report")
 	lease, err := mutex.Lock(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -80,10 +82,7 @@ func TestTry(t *testing.T) {
 
 func TestCatalogue(t *testing.T) {
 	locks := provider(t, 3)
-	lock, err := locks.RWMutex("catalogue")
-	if err != nil {
-		t.Fatal(err)
-	}
+	lock := locks.RWMutex("catalogue")
 	var done []string
 	read := func(ctx context.Context) error {
 		beside, err := lock.TryRLock(ctx)
@@ -94,7 +93,7 @@ func TestCatalogue(t *testing.T) {
 		return beside.Release(ctx)
 	}
 	write := func(ctx context.Context) error {
-		if _, err := lock.TryRLock(ctx); !errors.Is(err, core.ErrNotAcquired) {
+		if _, err := lock.TryRLock(ctx); !errors.Is(err, redlatch.ErrNotAcquired) {
 			return fmt.Errorf("a reader beside the writer: %v", err)
 		}
 		done = append(done, "write")
@@ -130,7 +129,7 @@ func TestTransfer(t *testing.T) {
 		moved := false
 		err := transfer(t.Context(), locks, pair[0], pair[1], func(ctx context.Context) error {
 			moved = true
-			return ctx.Err()
+			return context.Cause(ctx)
 		})
 		if err != nil || !moved {
 			t.Errorf("%v: got %v, moved: %v", pair, err, moved)

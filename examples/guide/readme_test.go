@@ -8,9 +8,15 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/redlatch/redlatch/core"
-	"github.com/redlatch/redlatch/examples/internal/embedded"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/redlatch/redlatch"
+	"github.com/redlatch/redlatch/adapters/goredis"
+	"github.com/redlatch/redlatch/conformance/redistest"
+	"github.com/redlatch/redlatch/examples/internal/program"
+	"github.com/redlatch/redlatch/redlock"
 )
 
 const root = "../.." // of the repository
@@ -90,17 +96,13 @@ func TestPrograms(t *testing.T) {
 				}
 				return string(out)
 			}
-			servers, err := embedded.Start(1)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { embedded.Stop(servers) })
+			server := restartable(t)
 			const addr = "localhost:6379"
 			if strings.Count(block, addr) != 1 {
 				t.Fatalf("%q is not there once:\n%s", addr, block)
 			}
-			program := strings.Replace(block, addr, servers[0].Addr(), 1)
-			if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(program), 0o600); err != nil {
+			source := strings.Replace(block, addr, server.Addr(), 1)
+			if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(source), 0o600); err != nil {
 				t.Fatal(err)
 			}
 
@@ -131,9 +133,12 @@ func TestPrograms(t *testing.T) {
 					}
 				}
 			}
-			if out := command("./first"); !strings.Contains(out, "alone, with fencing token 1") {
-				t.Errorf("the program says %q, want it to have a token", out)
-			}
+			first := filepath.Join(dir, "first")
+			says(program.Start(t, first))
+			t.Run("over a restart", func(t *testing.T) {
+				redistest.NeedReal(t, []*redistest.Server{server}) // miniredis breaks scripts off with an error
+				overARestart(t, server, first, name != "rueidis")  // whose client asks for a server at once
+			})
 		})
 	}
 	for name := range clients {
@@ -141,10 +146,50 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
+// overARestart restarts the server under a program that waits for its mutex, and, with
+// early, under one that was started without a server: both have the mutex in the end.
+func overARestart(t *testing.T, server *redistest.Server, path string, early bool) {
+	t.Helper()
+	client := redis.NewClient(&redis.Options{Addr: server.Addr(), ContextTimeoutEnabled: true})
+	t.Cleanup(func() { client.Close() })
+	mutex, err := redlock.NewMutex([]redlatch.Scripter{goredis.New(client)}, "nightly-report", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lease, err := mutex.Lock(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	programs := []*program.Program{program.Start(t, path)}
+	for end := time.Now().Add(time.Minute); client.ZCard(t.Context(), "{nightly-report}:mutex:queue").Val() == 0; {
+		if time.Now().After(end) {
+			t.Fatal("the program does not wait for its mutex")
+		}
+	}
+	redistest.Do(t, server.Kill)
+	if early {
+		programs = append(programs, program.Start(t, path))
+		program.Outlast(t, server.Addr())
+	}
+	redistest.Do(t, server.Restart)
+	if err := lease.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range programs {
+		says(p)
+	}
+}
+
+// says waits for what a first program says, and for its end.
+func says(p *program.Program) {
+	p.Await("alone, with fencing token 1")
+	p.End()
+}
+
 // TestOptions finds every option in the table of README.md.
 func TestOptions(t *testing.T) {
 	text := read(t, root, "README.md")
-	for _, field := range reflect.VisibleFields(reflect.TypeFor[core.Options]()) {
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[redlatch.Options]()) {
 		if !regexp.MustCompile("(?m)^\\| .*`" + field.Name + "`.* \\|.*\\|.*\\|$").MatchString(text) {
 			t.Errorf("README.md has no row for %s", field.Name)
 		}

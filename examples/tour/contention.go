@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/redlatch/redlatch/core"
+	"github.com/redlatch/redlatch"
 	"github.com/redlatch/redlatch/examples/internal/embedded"
 )
 
@@ -41,13 +41,10 @@ func contention(ctx context.Context, s *stage, servers []*embedded.Server) error
 	var guarded account
 	var c chart
 	err = together(servers, names, func(_ int, p *process) error {
-		mutex, err := p.locks.Mutex("account")
-		if err != nil {
-			return err
-		}
+		mutex := p.locks.Mutex("account")
 		for range each {
 			asked := time.Now()
-			err := core.Do(ctx, mutex, func(context.Context) error {
+			err := redlatch.Do(ctx, mutex, func(context.Context) error {
 				held := time.Now()
 				c.add(p.name, asked, held, waits)
 				guarded.add()

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/redlatch/redlatch/core"
+	"github.com/redlatch/redlatch"
 	"github.com/redlatch/redlatch/examples/internal/embedded"
 )
 
@@ -46,10 +46,7 @@ func crash(ctx context.Context, s *stage, servers []*embedded.Server) error {
 	defer grace.stop()
 
 	var book ledger
-	mutex, err := ada.locks.Mutex("ledger")
-	if err != nil {
-		return err
-	}
+	mutex := ada.locks.Mutex("ledger")
 	old, err := mutex.Lock(ctx)
 	if err != nil {
 		return err
@@ -68,17 +65,14 @@ func crash(ctx context.Context, s *stage, servers []*embedded.Server) error {
 		<-old.Lost()
 		s.event("ada", "is told so by its lease, whose context ends with ErrLost")
 	}()
-	mutex, err = grace.locks.Mutex("ledger")
-	if err != nil {
-		return err
-	}
+	mutex = grace.locks.Mutex("ledger")
 	s.event("grace", "waits, at most as long as a lease lives: %v", options.Expiry)
 	lease, err := mutex.Lock(ctx)
 	if err != nil {
 		return err
 	}
 	granted := time.Now()
-	if !errors.Is(context.Cause(old.Context()), core.ErrLost) {
+	if !errors.Is(context.Cause(old.Context()), redlatch.ErrLost) {
 		return errors.New("grace holds the mutex, and ada's lease has not ended")
 	}
 	<-told
@@ -99,7 +93,7 @@ func crash(ctx context.Context, s *stage, servers []*embedded.Server) error {
 	if err := lease.Release(ctx); err != nil {
 		return err
 	}
-	if err := old.Release(ctx); !errors.Is(err, core.ErrLost) {
+	if err := old.Release(ctx); !errors.Is(err, redlatch.ErrLost) {
 		return fmt.Errorf("ada's release: got %v, want ErrLost", err)
 	}
 

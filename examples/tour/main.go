@@ -11,7 +11,7 @@ import (
 	"os/signal"
 	"time"
 
-	"github.com/redlatch/redlatch/core"
+	"github.com/redlatch/redlatch"
 	"github.com/redlatch/redlatch/examples/internal/embedded"
 )
 
@@ -20,8 +20,8 @@ var options = leases(2 * time.Second)
 // leases returns the options of the tour's locks. Expiry is how long the others wait when a
 // holder dies; the default is 30 s. Half of it is the time that an attempt may take, so that
 // a busy machine does not spoil the tour.
-func leases(expiry time.Duration) *core.Options {
-	return &core.Options{Expiry: expiry, MinValidity: expiry / 2}
+func leases(expiry time.Duration) *redlatch.Options {
+	return &redlatch.Options{Expiry: expiry, MinValidity: expiry / 2}
 }
 
 func main() {

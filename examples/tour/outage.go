@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/redlatch/redlatch/core"
+	"github.com/redlatch/redlatch"
 	"github.com/redlatch/redlatch/examples/internal/embedded"
 )
 
@@ -17,14 +17,8 @@ func outage(ctx context.Context, s *stage, servers []*embedded.Server) error {
 		return err
 	}
 	defer grace.stop()
-	held, err := grace.locks.Mutex("held")
-	if err != nil {
-		return err
-	}
-	other, err := grace.locks.Mutex("other")
-	if err != nil {
-		return err
-	}
+	held := grace.locks.Mutex("held")
+	other := grace.locks.Mutex("other")
 	lease, err := held.Lock(ctx)
 	if err != nil {
 		return err
@@ -68,7 +62,7 @@ func outage(ctx context.Context, s *stage, servers []*embedded.Server) error {
 		}
 	}
 	s.event("servers", "1 and 2 come back, with their data")
-	again, err := held.Lock(ctx)
+	again, err := redlatch.WaitForReady(held).Lock(ctx) // a client may take a moment to find out
 	if err != nil {
 		return err
 	}
@@ -80,7 +74,7 @@ func outage(ctx context.Context, s *stage, servers []*embedded.Server) error {
 }
 
 // until waits for something to become true while the lease is held.
-func until(ctx context.Context, lease *core.Lease, yes func() bool) error {
+func until(ctx context.Context, lease *redlatch.Lease, yes func() bool) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !yes() {
@@ -97,6 +91,6 @@ func until(ctx context.Context, lease *core.Lease, yes func() bool) error {
 
 // isNodeError reports whether servers failed, as opposed to: others hold the lock.
 func isNodeError(err error) bool {
-	var failed *core.NodeError
-	return errors.As(err, &failed) && !errors.Is(err, core.ErrNotAcquired)
+	var failed *redlatch.NodeError
+	return errors.As(err, &failed) && !errors.Is(err, redlatch.ErrNotAcquired)
 }

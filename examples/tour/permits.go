@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/redlatch/redlatch"
 	"github.com/redlatch/redlatch/adapters/goredis"
-	"github.com/redlatch/redlatch/core"
 	"github.com/redlatch/redlatch/examples/internal/embedded"
 	"github.com/redlatch/redlatch/semaphore"
 )
@@ -96,7 +96,7 @@ func majority(ctx context.Context, s *stage, servers []*embedded.Server) error {
 		if err != nil {
 			return err
 		}
-		if _, err := alone.TryAcquire(ctx); !errors.Is(err, core.ErrNotAcquired) {
+		if _, err := alone.TryAcquire(ctx); !errors.Is(err, redlatch.ErrNotAcquired) {
 			return fmt.Errorf("server %d: got %v, want it to be full", i+1, err)
 		}
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/redlatch/redlatch"
 	"github.com/redlatch/redlatch/adapters/goredis"
-	"github.com/redlatch/redlatch/core"
 	"github.com/redlatch/redlatch/examples/internal/embedded"
 )
 
@@ -30,7 +29,7 @@ func (silent) Printf(context.Context, string, ...any) {}
 
 func start(name string, servers []*embedded.Server) (*process, error) {
 	p := &process{name: name}
-	var nodes []core.Scripter
+	var nodes []redlatch.Scripter
 	for _, s := range servers {
 		client := redis.NewClient(&redis.Options{
 			Addr: s.Addr(), ContextTimeoutEnabled: true,
@@ -40,7 +39,7 @@ func start(name string, servers []*embedded.Server) (*process, error) {
 		nodes = append(nodes, goredis.New(client))
 	}
 	var err error
-	p.locks, err = redlatch.New(nodes, options)
+	p.locks, err = redlatch.New(options, nodes...)
 	return p, err
 }
 

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/redlatch/redlatch/core"
+	"github.com/redlatch/redlatch"
 	"github.com/redlatch/redlatch/examples/internal/embedded"
 )
 
@@ -18,17 +18,14 @@ func readers(ctx context.Context, s *stage, servers []*embedded.Server) error {
 	var c chart
 	began := time.Now()
 	err := together(servers, names, func(i int, p *process) error {
-		lock, err := p.locks.RWMutex("catalogue")
-		if err != nil {
-			return err
-		}
+		lock := p.locks.RWMutex("catalogue")
 		side, mark := lock.RLocker(), byte('r')
 		if i == writer {
 			side, mark = lock, 'W'
 		}
 		time.Sleep(time.Until(began.Add(time.Duration(i) * apart))) // one comes after the other
 		asked := time.Now()
-		return core.Do(ctx, side, func(context.Context) error {
+		return redlatch.Do(ctx, side, func(context.Context) error {
 			held := time.Now()
 			c.add(p.name, asked, held, waits)
 			time.Sleep(5 * apart)

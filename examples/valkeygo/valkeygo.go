@@ -6,7 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
+	"syscall"
 
 	"github.com/valkey-io/valkey-go"
 
@@ -20,6 +25,7 @@ var (
 	_ core.Scripter   = (*Scripter)(nil)
 	_ core.Subscriber = (*Scripter)(nil)
 	_ core.Checker    = (*Scripter)(nil)
+	_ core.Addresser  = (*Scripter)(nil)
 )
 
 // New returns a Scripter on client, which stays the caller's.
@@ -33,6 +39,11 @@ func (s *Scripter) Check() error {
 	return nil
 }
 
+// Addr implements [core.Addresser].
+func (s *Scripter) Addr() string {
+	return strings.Join(slices.Sorted(maps.Keys(s.client.Nodes())), ",")
+}
+
 // EvalSha implements [core.Scripter].
 func (s *Scripter) EvalSha(ctx context.Context, sha1 string, keys, args []string) ([]int64, error) {
 	return s.run(ctx, "EVALSHA", sha1, keys, args)
@@ -44,12 +55,20 @@ func (s *Scripter) Eval(ctx context.Context, source string, keys, args []string)
 }
 
 func (s *Scripter) run(ctx context.Context, command, script string, keys, args []string) ([]int64, error) {
-	cmd := s.client.B().Arbitrary(command, script, strconv.Itoa(len(keys))).Keys(keys...).Args(args...).Build()
-	reply, err := s.client.Do(ctx, cmd).ToMessage()
+	var result valkey.ValkeyResult
+	for range connections {
+		cmd := s.client.B().Arbitrary(command, script, strconv.Itoa(len(keys))).Keys(keys...).Args(args...).Build()
+		if result = s.client.Do(ctx, cmd); ctx.Err() != nil || !broken(result.Error()) {
+			break
+		}
+	}
+	reply, err := result.ToMessage()
 	var refused *valkey.ValkeyError
 	switch {
 	case err == nil:
 		return integers(&reply)
+	case errors.Is(err, valkey.ErrClosing):
+		return nil, fmt.Errorf("%w: %w", core.ErrClosed, err)
 	case !errors.As(err, &refused):
 		return nil, err // the connection, or ctx
 	case refused.IsNil():
@@ -61,6 +80,16 @@ func (s *Scripter) run(ctx context.Context, command, script string, keys, args [
 		err = fmt.Errorf("ERR %w", err) // the client has cut it off
 	}
 	return nil, err
+}
+
+// connections is how many a call is sent over at most: one more than what
+// ClientOption.PipelineMultiplex makes by default, each of which may have been closed.
+const connections = 5
+
+// broken says whether err is only that of a connection. ErrClosing is at first: a client that
+// follows a failover closes connections, too.
+func broken(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, valkey.ErrClosing)
 }
 
 // integers takes an array of integers and nothing else: the client's own conversions

@@ -5,35 +5,43 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log"
 	"sync"
 	"time"
 
-	"github.com/redlatch/redlatch/core"
+	"github.com/redlatch/redlatch"
 	"github.com/redlatch/redlatch/examples/internal/connect"
-	"github.com/redlatch/redlatch/semaphore"
 )
 
 const shards = 3
 
-// work waits for a shard that has no worker, and serves it until its shift is over or
-// the permit is lost.
-func work(ctx context.Context, pool *semaphore.Semaphore, name string, shift time.Duration) error {
-	permit, err := pool.Acquire(ctx)
-	if err != nil {
-		return err
+// work waits for a shard that has no worker, and serves it until its shift is over. Where
+// the permit is lost, work begins again; servers that are away are waited for.
+func work(ctx context.Context, pool *redlatch.Semaphore, name string, shift time.Duration) error {
+	for {
+		permit, err := redlatch.WaitForReady(pool.Locker()).Lock(ctx)
+		if err != nil {
+			return err
+		}
+		shard := permit.Slot()
+		fmt.Printf("%-8s serves shard %d\n", name, shard)
+		select {
+		case <-permit.Context().Done():
+			fmt.Printf("%-8s has lost shard %d: %v\n", name, shard, context.Cause(permit.Context()))
+			continue
+		case <-time.After(shift):
+			fmt.Printf("%-8s leaves shard %d\n", name, shard)
+		}
+		if err := permit.Release(ctx); err != nil {
+			log.Printf("%s: %v", name, err) // the shard is free when the permit has ended by itself
+		}
+		return nil
 	}
-	shard := permit.Slot()
-	fmt.Printf("%-8s serves shard %d\n", name, shard)
-	select {
-	case <-time.After(shift):
-		fmt.Printf("%-8s leaves shard %d\n", name, shard)
-	case <-permit.Context().Done():
-		fmt.Printf("%-8s has lost shard %d: %v\n", name, shard, context.Cause(permit.Context()))
-	}
-	return permit.Release(ctx)
 }
+
+var shift = flag.Duration("shift", 200*time.Millisecond, "how long the first worker serves; each further one 100ms longer")
 
 func main() {
 	if err := run(context.Background()); err != nil {
@@ -42,7 +50,7 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	locks, end, err := connect.Open(&core.Options{Expiry: 5 * time.Second})
+	locks, end, err := connect.Open(&redlatch.Options{Expiry: 5 * time.Second})
 	if err != nil {
 		return err
 	}
@@ -52,14 +60,14 @@ func run(ctx context.Context) error {
 		return err
 	}
 
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	names := []string{"ada", "barbara", "edsger", "grace", "leslie"}
 	errs := make([]error, len(names))
 	var workers sync.WaitGroup
 	for i, name := range names {
 		workers.Go(func() {
-			errs[i] = work(ctx, pool, name, time.Duration(200+100*i)*time.Millisecond)
+			errs[i] = work(ctx, pool, name, *shift+time.Duration(i)*100*time.Millisecond)
 		})
 	}
 	workers.Wait()

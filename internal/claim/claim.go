@@ -1,5 +1,5 @@
 // Package claim is what package core and the lock packages share and users do not
-// name: the holder behind a core.Lease, and the identity of a lock.
+// name: the identity of a lock, and a context's values.
 package claim
 
 import (
@@ -7,22 +7,22 @@ import (
 	"time"
 )
 
-// A Holder keeps one acquisition. It is safe for concurrent use.
-type Holder interface {
-	Name() string
-	Token() int64
-	Slot() int
-	// Check ends the lease if one of the clocks has passed its deadline.
-	Check()
-	ValidUntil() time.Time
-	Release(ctx context.Context) error
-}
-
 // An ID tells locks apart: two with equal IDs are the same lock.
 type ID struct {
 	Kind, Key string
-	Mode      string // of a reader-writer lock: which side
-	Nodes     any    // the node set
+	Shared    bool // holders of it do not exclude each other, but all others of the key
+	Permits   int  // how many may hold it, of a semaphore; 0: see Shared
+	Nodes     any  // the node set; of a lock from elsewhere, which has no kind, the lock
+}
+
+// Same reports whether a and b are of one key on the same nodes, so that who holds the one
+// may be in the way of the other.
+func (a ID) Same(b ID) bool {
+	if a.Kind != b.Kind || a.Key != b.Key {
+		return false
+	}
+	nodes, ok := a.Nodes.(interface{ Same(other any) bool })
+	return a.Nodes == b.Nodes || ok && nodes.Same(b.Nodes)
 }
 
 // Values is a context that never ends and has the values of another. Unlike

@@ -114,7 +114,11 @@ func (l *link) pump(d Direction, src, dst net.Conn) {
 		if n > 0 {
 			next := piece{data: data[:n]}
 			if d == Requests {
-				tail = l.requested(tail, next.data)
+				var ends bool
+				if tail, ends = l.requested(tail, next.data); ends {
+					l.cut()
+					return
+				}
 			} else if next.due = l.replied(n); l.swallow.Load() {
 				l.p.set(func() { l.p.stats.Dropped++ })
 				l.cut()
@@ -136,8 +140,9 @@ func (l *link) pump(d Direction, src, dst net.Conn) {
 }
 
 // requested accounts for a piece from the client and makes the faults that are
-// about requests. It returns what the next piece's mark may begin with.
-func (l *link) requested(tail, data []byte) []byte {
+// about requests. It returns what the next piece's mark may begin with, and whether the
+// connection ends here.
+func (l *link) requested(tail, data []byte) (rest []byte, ends bool) {
 	p := l.p
 	duplicate := false
 	p.set(func() {
@@ -146,7 +151,7 @@ func (l *link) requested(tail, data []byte) []byte {
 		seen := append(tail, data...)
 		if bytes.Contains(seen, p.mark) {
 			p.stats.Marked++
-			duplicate = p.duplicate
+			duplicate, ends = p.duplicate, p.ends
 			if p.drop {
 				p.drop = false
 				l.swallow.Store(true)
@@ -158,7 +163,7 @@ func (l *link) requested(tail, data []byte) []byte {
 	if duplicate && p.deliver(data) {
 		p.set(func() { p.stats.Duplicated++ })
 	}
-	return tail
+	return tail, ends
 }
 
 // replied accounts for a piece from the server and returns when it is due.

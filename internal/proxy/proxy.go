@@ -34,7 +34,7 @@ type Stats struct {
 	Accepted     int   // connections forwarded to the server
 	Refused      int   // connections reset because of Refuse, or since the server could not be reached
 	Open         int   // connections forwarded now
-	Cut          int   // connections ended by Cut or DropReply
+	Cut          int   // connections ended by Cut, DropReply or EndAt
 	Requests     int   // pieces read from clients
 	Replies      int   // pieces read from the server
 	Marked       int   // requests that hold the mark; all of them when the mark is empty
@@ -62,6 +62,8 @@ type Proxy struct {
 	refuse    bool
 	drop      bool
 	duplicate bool
+	ends      bool
+	target    string
 	stalled   map[Direction]chan struct{} // closed on Resume
 }
 
@@ -72,14 +74,22 @@ func Start(target string) (*Proxy, error) {
 		return nil, fmt.Errorf("proxy: %w", err)
 	}
 	p := &Proxy{
-		dial:     func() (net.Conn, error) { return net.DialTimeout("tcp", target, dialTimeout) },
 		listener: l,
+		target:   target,
 		links:    make(map[*link]struct{}),
 		changed:  make(chan struct{}),
 		stalled:  make(map[Direction]chan struct{}),
 	}
+	p.dial = p.dialTarget
 	p.wg.Go(p.accept)
 	return p, nil
+}
+
+func (p *Proxy) dialTarget() (net.Conn, error) {
+	p.mu.Lock()
+	target := p.target
+	p.mu.Unlock()
+	return net.DialTimeout("tcp", target, dialTimeout)
 }
 
 // Addr is where the proxy listens, 127.0.0.1:port.
@@ -112,6 +122,14 @@ func (p *Proxy) Refuse() { p.set(func() { p.refuse = true }) }
 // Accept ends Refuse.
 func (p *Proxy) Accept() { p.set(func() { p.refuse = false }) }
 
+// Redirect forwards new connections to the server at target. Existing ones stay with
+// theirs, as they do behind an address that moves to another machine.
+func (p *Proxy) Redirect(target string) { p.set(func() { p.target = target }) }
+
+// EndAt, while on, ends a connection at its next marked request, which does not reach the
+// server.
+func (p *Proxy) EndAt(on bool) { p.set(func() { p.ends = on }) }
+
 // Stall holds back what comes in direction d, without loss, until Resume. The
 // proxy goes on reading and counting, so that a stalled request is seen in Stats.
 func (p *Proxy) Stall(d Direction) {
@@ -122,6 +140,12 @@ func (p *Proxy) Stall(d Direction) {
 			}
 		}
 	})
+}
+
+// Mend ends every fault that lasts.
+func (p *Proxy) Mend() {
+	p.Resume()
+	p.set(func() { p.refuse, p.drop, p.duplicate, p.ends, p.delay = false, false, false, false, 0 })
 }
 
 // Resume ends Stall, in both directions, and forwards what was held back.

@@ -180,6 +180,46 @@ func TestCut(t *testing.T) {
 	}
 }
 
+func TestRedirect(t *testing.T) {
+	first, p := start(t)
+	second := newEcho(t)
+	old := dial(t, p)
+	old.send("a\n")
+	old.want("+a")
+	p.Redirect(second.listener.Addr().String())
+	c := dial(t, p)
+	c.send("b\n")
+	c.want("+b")
+	old.send("c\n")
+	old.want("+c")
+	if first.seen() != "a,c" || second.seen() != "b" {
+		t.Errorf("got %q and %q, want the old connection to stay and the new one to go on", first.seen(), second.seen())
+	}
+}
+
+func TestEndAt(t *testing.T) {
+	e, p := start(t)
+	p.Mark("bad")
+	p.EndAt(true)
+	for range 2 {
+		c := dial(t, p)
+		c.send("good\n")
+		c.want("+good")
+		c.send("bad\n")
+		c.wantEnd()
+	}
+	p.EndAt(false)
+	c := dial(t, p)
+	c.send("bad\n")
+	c.want("-bad")
+	if got := e.seen(); got != "good,good,bad" {
+		t.Errorf("the server has seen %q, want nothing that ended a connection", got)
+	}
+	if got := p.Stats().Cut; got != 2 {
+		t.Errorf("Stats.Cut: got %d, want 2", got)
+	}
+}
+
 func TestRefuse(t *testing.T) {
 	_, p := start(t)
 	old := dial(t, p)

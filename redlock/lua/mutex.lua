@@ -2,26 +2,27 @@
 -- lease: the layout of every SET NX PX lock.
 
 local kind = 'w'
-local holder = redis.call('GET', KEYS[1])
+local holder = redis.call('GET', hold)
 
+local function alone() return true end
 local function mine() return holder == owner end
 local function admits(_, called) return called == 0 and not holder end
-local function left() return math.max(0, redis.call('PTTL', KEYS[1])) end
+local function left() return math.max(-1, redis.call('PTTL', hold)) end
 
 local function take()
-  redis.call('SET', KEYS[1], owner, 'PX', ARGV[3])
+  redis.call('SET', hold, owner, 'PX', expiry)
   return -1
 end
 
 local function renew()
   if not holder then return 0 end
   if not mine() then return -1 end
-  outlive(KEYS[1], expiry)
+  outlive(hold, expiry)
   return 1
 end
 
 local function drop()
   if not mine() then return 0 end
   holder = false
-  return redis.call('DEL', KEYS[1])
+  return redis.call('DEL', hold)
 end

@@ -2,11 +2,11 @@
 -- the first in line is alive and not called yet, whom it calls as queue.lua does. Where
 -- it does without TIME it answers 0 for that.
 
-if ARGV[6] == '' and redis.call('GET', KEYS[1]) == ARGV[1] then
+if leaver == '' and redis.call('GET', KEYS[1]) == owner then
   redis.call('DEL', KEYS[1])
   local first = redis.call('ZRANGE', KEYS[3], 0, 0)[1]
   if not first then return {1, 0} end
-  local info = first ~= ARGV[7] and redis.call('HGET', KEYS[4], first) or ''
+  local info = first ~= stayer and redis.call('HGET', KEYS[4], first) or ''
   local gives, allow, rest = string.match(info, '^(%d+) 0 (%d+) (.*)$')
   if gives then
     local time = redis.call('TIME')

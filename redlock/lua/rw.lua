@@ -1,11 +1,14 @@
--- rw.lua: the writer is the string at KEYS[1], as in mutex.lua. Readers are members
--- of the sorted set KEYS[5], one per acquisition, scored with the server's time in ms
--- at which that one's lease ends. ARGV[2] is 'w' or 'r'; an entry of the other kind
--- is never "mine".
+-- rw.lua: the writer is a string, as in mutex.lua. Readers are members of a sorted set,
+-- one per acquisition, scored with the server's time in ms at which that one's lease ends.
+-- param is 'w' or 'r'; an entry of the other kind is never "mine". KEYS[3] is the hold of
+-- the other kind.
 
 local kind = param
-local readers = KEYS[5]
-local writer = redis.call('GET', KEYS[1])
+local writers, readers = hold, KEYS[3]
+if kind == 'r' then writers, readers = KEYS[3], hold end
+local writer = writers and redis.call('GET', writers)
+
+local function alone(kd) return kd == 'w' end
 
 local function mine()
   if kind == 'w' then return writer == owner end
@@ -23,17 +26,14 @@ end
 
 -- A reader waits for the writer, a writer also for the reader that stays longest.
 local function left()
-  local ms = redis.call('PTTL', KEYS[1])
-  if ms < 0 then
-    local longest = redis.call('ZRANGE', readers, -1, -1, 'WITHSCORES')[2]
-    ms = longest and tonumber(longest) - nowms or 0
-  end
-  return math.max(0, ms)
+  if writer then return math.max(-1, redis.call('PTTL', writers)) end
+  local longest = redis.call('ZRANGE', readers, -1, -1, 'WITHSCORES')[2]
+  return longest and tonumber(longest) - nowms or -1
 end
 
 local function take()
   if kind == 'w' then
-    redis.call('SET', KEYS[1], owner, 'PX', ARGV[3])
+    redis.call('SET', writers, owner, 'PX', expiry)
   else
     redis.call('ZADD', readers, text(nowms + expiry), owner)
     outlive(readers, expiry)
@@ -42,16 +42,11 @@ local function take()
 end
 
 local function renew()
-  if not mine() then
-    if kind == 'w' then return admits('w', 0) and 0 or -1 end
-    return writer and -1 or 0
-  end
-  if kind == 'w' then
-    outlive(KEYS[1], expiry)
-  else
+  if not mine() then return writer and -1 or 0 end
+  outlive(hold, expiry)
+  if kind == 'r' then
     local ends = tonumber(redis.call('ZSCORE', readers, owner))
     redis.call('ZADD', readers, text(math.max(ends, nowms + expiry)), owner)
-    outlive(readers, expiry)
   end
   return 1
 end
@@ -60,5 +55,5 @@ local function drop()
   if kind == 'r' then return redis.call('ZREM', readers, owner) end
   if not mine() then return 0 end
   writer = false
-  return redis.call('DEL', KEYS[1])
+  return redis.call('DEL', writers)
 end

@@ -1,21 +1,26 @@
 -- semaphore.lua: permits are members of the sorted set KEYS[1], scored with the
--- server's time in ms at which they end: the layout of DistributedLock.Redis. ARGV[2]
--- is the limit. KEYS[5], a sorted set, holds the slot of each permit of this library.
+-- server's time in ms at which they end: the layout of DistributedLock.Redis. param
+-- is the limit. KEYS[3], a sorted set, holds the slot of each permit of this library;
+-- without that key a slot stays behind, for reconcile.
 
 local kind = 's'
-local permits, slots = KEYS[1], KEYS[5]
+local permits, slots = hold, KEYS[3]
 local limit = tonumber(param)
 
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', permits, '-inf', text(nowms))) do
-  redis.call('ZREM', permits, id)
-  redis.call('ZREM', slots, id)
+local function forget(id)
+  if slots then redis.call('ZREM', slots, id) end
+  return redis.call('ZREM', permits, id)
 end
 
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', permits, '-inf', text(nowms))) do forget(id) end
+
 local function slot() return tonumber(redis.call('ZSCORE', slots, owner) or '-1') end
+local function alone() return false end
 local function mine() return redis.call('ZSCORE', permits, owner) ~= false end
 local function admits(_, called) return redis.call('ZCARD', permits) + called < limit end
 
--- A foreign holder may have removed permits of ours that had ended.
+-- A foreign holder may have removed permits of ours that had ended, and remove.lua leaves
+-- slots.
 local function reconcile()
   for _, id in ipairs(redis.call('ZRANGE', slots, 0, -1)) do
     if not redis.call('ZSCORE', permits, id) then redis.call('ZREM', slots, id) end
@@ -46,7 +51,7 @@ end
 
 local function left()
   local first = redis.call('ZRANGE', permits, 0, 0, 'WITHSCORES')[2]
-  return first and math.max(0, tonumber(first) - nowms) or 0
+  return first and tonumber(first) - nowms or -1
 end
 
 -- lowest returns the lowest free slot: slots are distinct, so the r-th is r as long
@@ -77,16 +82,22 @@ local function take()
   return place
 end
 
-local function renew()
+-- renew is given the slot, if it is known. Where the server has lost the limit or the slot,
+-- they are put back, unless somebody has got the slot meanwhile: two with one slot must not
+-- both go on.
+local function renew(known)
   local ends = redis.call('ZSCORE', permits, owner)
   if not ends then return 0 end
-  redis.call('ZADD', permits, text(math.max(tonumber(ends), nowms + expiry)), owner)
   outlive(permits, expiry)
+  if known and not redis.call('HGET', meta, 'limit') then bind() end
+  if known and slot() < 0 then
+    reconcile()
+    if redis.call('ZRANGEBYSCORE', slots, known, known)[1] then return -1 end
+    redis.call('ZADD', slots, known, owner)
+  end
+  redis.call('ZADD', permits, text(math.max(tonumber(ends), nowms + expiry)), owner)
   outlive(slots, expiry)
   return 1
 end
 
-local function drop()
-  redis.call('ZREM', slots, owner)
-  return redis.call('ZREM', permits, owner)
-end
+local function drop() return forget(owner) end

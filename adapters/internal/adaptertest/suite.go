@@ -25,6 +25,7 @@ const Timeout = 5 * time.Second
 type Suite struct {
 	Configurations []Configuration
 	IsReply        func(err error) bool // err is the client's type for an error reply
+	IsClosed       func(err error) bool // err is the client's own error for a closed client
 }
 
 // A Configuration is one of the client's that change what the adapter sees.
@@ -49,6 +50,10 @@ func (s Suite) Run(t *testing.T) {
 	t.Run("Binary", s.binary)
 	t.Run("ContextInFlight", s.contextInFlight)
 	t.Run("CallAfterCut", s.callAfterCut)
+	t.Run("Stale", s.stale)
+	t.Run("Dies", s.dies)
+	t.Run("Closed", s.closed)
+	t.Run("Address", s.address)
 	t.Run("Subscribe", s.subscribe)
 	t.Run("SubscribeIdle", s.subscribeIdle)
 	t.Run("SubscribeDeadline", s.subscribeDeadline)

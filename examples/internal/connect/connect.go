@@ -11,14 +11,13 @@ import (
 
 	"github.com/redlatch/redlatch"
 	"github.com/redlatch/redlatch/adapters/goredis"
-	"github.com/redlatch/redlatch/core"
 	"github.com/redlatch/redlatch/examples/internal/embedded"
 )
 
 var servers = flag.String("redis", "", "addresses of independent servers, host:port,host:port (default one inside this program)")
 
 // Open returns a provider, and what closes it and its clients.
-func Open(opts *core.Options) (locks *redlatch.Provider, end func() error, err error) {
+func Open(opts *redlatch.Options) (locks *redlatch.Provider, end func() error, err error) {
 	flag.Parse()
 	addrs := strings.Split(*servers, ",")
 	var started []*embedded.Server
@@ -29,12 +28,12 @@ func Open(opts *core.Options) (locks *redlatch.Provider, end func() error, err e
 		addrs = []string{started[0].Addr()}
 	}
 	var clients []*redis.Client
-	var nodes []core.Scripter
+	var nodes []redlatch.Scripter
 	for _, addr := range addrs {
 		client := redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true})
 		clients, nodes = append(clients, client), append(nodes, goredis.New(client))
 	}
-	locks, err = redlatch.New(nodes, opts)
+	locks, err = redlatch.New(opts, nodes...)
 	if err != nil {
 		return nil, nil, err
 	}
