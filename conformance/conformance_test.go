@@ -49,6 +49,19 @@ func dialReluctant(_ *testing.T, addr string) core.Scripter {
 	}}
 }
 
+// dialShy dials a client that asks a question of its own before each call, as one does that
+// pings its server on the connection that the calls share: where that question has no answer
+// the call is not sent. That is allowed.
+func dialShy(_ *testing.T, addr string) core.Scripter {
+	own := resp.New(addr)
+	return around{own, func(ctx context.Context, next call, script string, keys, args []string) ([]int64, error) {
+		if _, err := own.Eval(ctx, "return {1}", nil, nil); err != nil {
+			return nil, err
+		}
+		return next(ctx, script, keys, args)
+	}}
+}
+
 // usages are ways to call Run, each seen in a child process, since most fail.
 var usages = []struct {
 	name  string
@@ -70,6 +83,7 @@ var usages = []struct {
 	{name: "discovers", opts: &conformance.Options{Discovers: "it has a map"}, cases: "Scripter/Deadline", says: `needs a proxy.*: it has a map(.|\n)*--- SKIP: TestUsageChild/Scripter/Deadline`},
 	{name: "discovers-others", opts: &conformance.Options{Discovers: "it has a map"}, cases: "Scripter/Once", says: `--- PASS: TestUsageChild/Scripter/Once`},
 	{name: "reluctant", dial: dialReluctant, cases: "Scripter/LateReply", says: `--- PASS: TestUsageChild/Scripter/LateReply`},
+	{name: "shy", dial: dialShy, cases: "Semaphore/CancelInFlight", says: `--- PASS: TestUsageChild/Semaphore/CancelInFlight`},
 }
 
 const usageVariable = "REDLATCH_USAGE"

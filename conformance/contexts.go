@@ -41,15 +41,15 @@ func (c *trial) awaitProxy(what string, ok func(proxy.Stats) bool) {
 func reached(s proxy.Stats) int { return s.Requests + s.Accepted }
 
 // inFlight starts both ways of source on a server whose replies are stalled and
-// returns when the proxy has something of them.
+// returns when one is on its way.
 func (c *trial) inFlight(ctx context.Context, source string, keys, args []string) []<-chan answer {
-	before := reached(c.proxy.Stats())
 	c.proxy.Stall(proxy.Replies)
 	var results []<-chan answer
-	for _, w := range c.ways(source) {
-		results = append(results, c.start(ctx, w, keys, args))
-	}
-	c.awaitProxy("a call", func(now proxy.Stats) bool { return reached(now) > before })
+	c.underWay(reached, func() {
+		for _, w := range c.ways(source) {
+			results = append(results, c.start(ctx, w, keys, args))
+		}
+	})
 	return results
 }
 
