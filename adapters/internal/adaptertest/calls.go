@@ -162,13 +162,15 @@ func (s Suite) contextInFlight(t *testing.T) {
 					defer cancel()
 				}
 				keys, args := []string{"k"}, []string{"a", "b"}
-				done := make(chan error, 1)
+				begun, done := make(chan struct{}), make(chan error, 1)
 				go func() {
+					close(begun)
 					_, err := node.Eval(ctx, `return {1}`, keys, args)
 					keys[0], args[0], args[1] = "x", "y", "z"
 					done <- err
 				}()
 				if end.want == context.Canceled {
+					<-begun
 					awaitRequest(t, r, before)
 					cancel()
 				}
