@@ -40,9 +40,9 @@ type extension struct {
 
 // An extender is a hold.
 type extender interface {
-	// over reports whether there is nothing to extend any more.
+	// IsOver reports whether there is nothing to extend any more.
 	IsOver() bool
-	// ExtendNow extends on the i-th node, and calls node.sentOne with probe.
+	// ExtendNow extends on the i-th node, and calls [Node.SentOne] with probe.
 	ExtendNow(i int, probe bool)
 }
 
@@ -74,7 +74,7 @@ func (n *Node) Send(job func()) bool {
 	return false
 }
 
-// SendLater runs a job of send when there is room.
+// SendLater runs a job of [Node.Send] when there is room.
 func (n *Node) SendLater(job func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -82,7 +82,7 @@ func (n *Node) SendLater(job func()) {
 	n.sendWaiting()
 }
 
-// SendExtension is send for an extension, of a lease that ends by then if nothing else comes.
+// SendExtension is [Node.Send] for an extension, of a lease that ends by then if nothing else comes.
 func (n *Node) SendExtension(by time.Time, of extender, i int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

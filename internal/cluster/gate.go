@@ -35,7 +35,7 @@ type turn struct {
 	comes chan *Blackout // of capacity 1: nil lets it in
 }
 
-// Enter returns true when the caller is in; leave must follow. It returns false if ctx or
+// Enter returns true when the caller is in; [gate.Leave] must follow. It returns false if ctx or
 // done ends first, and how many were before the caller when it came; or if the caller is
 // told what it would meet. Whoever is called has stood in line on the nodes, and others wait
 // for it there: it goes first.

@@ -13,7 +13,7 @@ import (
 // linger is how long a subscription outlasts its last waiter.
 const linger = time.Second
 
-// tolerance, and four round trips, is how long after a call its message may come.
+// Tolerance, and four round trips, is how long after a call its message may come.
 const Tolerance = 50 * time.Millisecond
 
 // doubtPause is the time from one doubt in a subscription to the next, doubled with each

@@ -29,7 +29,7 @@ type probe struct {
 	err  error
 }
 
-// RunVerified is run for an answer that counts together with others': where the node is not
+// RunVerified is [Node.Run] for an answer that counts together with others': where the node is not
 // verified, the answer is a failure.
 func (n *Node) RunVerified(ctx *CallContext, s *protocol.Script, keys, args []string) (protocol.Reply, error) {
 	p := n.verify(ctx)
