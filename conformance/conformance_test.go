@@ -62,6 +62,23 @@ func dialShy(_ *testing.T, addr string) core.Scripter {
 	}}
 }
 
+// dialFar dials clients to which the answers of all servers but the last take 60 ms: there
+// a script has run long before its caller knows. What the suite itself asks takes no time.
+func dialFar(t *testing.T, addr string) core.Scripter {
+	if all := conformance.Addrs(t); addr == all[len(all)-1] {
+		return resp.New(addr)
+	}
+	return far{resp.New(addr)}
+}
+
+type far struct{ *resp.Scripter }
+
+func (f far) EvalSha(ctx context.Context, sha1 string, keys, args []string) ([]int64, error) {
+	values, err := f.Scripter.EvalSha(ctx, sha1, keys, args)
+	time.Sleep(60 * time.Millisecond)
+	return values, err
+}
+
 // usages are ways to call Run, each seen in a child process, since most fail.
 var usages = []struct {
 	name  string
@@ -83,6 +100,7 @@ var usages = []struct {
 	{name: "discovers", opts: &conformance.Options{Discovers: "it has a map"}, cases: "Scripter/Deadline", says: `needs a proxy.*: it has a map(.|\n)*--- SKIP: TestUsageChild/Scripter/Deadline`},
 	{name: "discovers-others", opts: &conformance.Options{Discovers: "it has a map"}, cases: "Scripter/Once", says: `--- PASS: TestUsageChild/Scripter/Once`},
 	{name: "reluctant", dial: dialReluctant, cases: "Scripter/LateReply", says: `--- PASS: TestUsageChild/Scripter/LateReply`},
+	{name: "far", dial: dialFar, cases: "Mutex/WaitCancel", says: `--- PASS: TestUsageChild/Mutex/WaitCancel`},
 	{name: "shy", dial: dialShy, cases: "Semaphore/CancelInFlight", says: `--- PASS: TestUsageChild/Semaphore/CancelInFlight`},
 }
 

@@ -247,6 +247,7 @@ func waitCancel(c *trial, k lockKind) {
 	defer cancel()
 	head := c.lock(ctx, c.locker(k, c.rival(patient()), "a"))
 	c.waiting("the head of the line", "a", head)
+	c.told("the head of the line", "a")
 	next := c.lock(c.ctx, l)
 	cancel()
 	g := wait(c, head, callTime(), "the return of a cancelled Lock")

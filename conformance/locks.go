@@ -251,15 +251,38 @@ func (c *trial) waiting(what, name string, result <-chan grant) {
 			g := <-result
 			c.fatalf("Lock of %s, of a lock that is held, has returned: got the error %v, want it to wait", what, g.err)
 		}
-		for _, n := range c.nodes {
-			for _, k := range c.keysOf(n) {
-				if strings.HasPrefix(k.name, name+":") && strings.HasSuffix(k.name, ":queue") {
-					return true
-				}
+		return slices.Max(c.queues(name)) > 0
+	})
+}
+
+// told returns when the one that stands in line for the lock of that name has been told so:
+// when it has asked again, which prolongs the line. It may ask twice for one answer, where it
+// meets what an earlier attempt of its own has left; the third time it has had one.
+func (c *trial) told(what, name string) {
+	before, again := c.queues(name), 0
+	c.until(what+" asking again", func() bool {
+		now := c.queues(name)
+		for i := range now {
+			if before[i] > 0 && now[i] > before[i] {
+				again++
 			}
 		}
-		return false
+		before = now
+		return again >= 2
 	})
+}
+
+// queues returns for each node the TTL of the line for the lock of that name; 0: there is none.
+func (c *trial) queues(name string) []time.Duration {
+	ttls := make([]time.Duration, len(c.nodes))
+	for i, n := range c.nodes {
+		for _, k := range c.keysOf(n) {
+			if strings.HasPrefix(k.name, name+":") && strings.HasSuffix(k.name, ":queue") {
+				ttls[i] = k.ttl
+			}
+		}
+	}
+	return ttls
 }
 
 // until waits for what cannot be waited for otherwise.

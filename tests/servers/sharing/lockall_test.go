@@ -112,14 +112,14 @@ func TestLockAllGivesBack(t *testing.T) {
 	c := s.Connect(t, nil)
 	held := clients.Take(t, s.Connect(t, nil).Mutex(name+"b").Lock)
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	_, err := core.LockAll(ctx, c.Mutex(name+"c"), c.Mutex(name+"b"), c.Mutex(name+"a"))
 	if !errors.Is(err, core.ErrNotAcquired) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want %v and %v", err, core.ErrNotAcquired, context.DeadlineExceeded)
 	}
-	if took := time.Since(began); took < 300*time.Millisecond || took > 10*time.Second {
-		t.Errorf("it took %v, want the 300 ms of its context", took)
+	if took := time.Since(began); took < time.Second || took > 10*time.Second {
+		t.Errorf("it took %v, want the second of its context", took)
 	}
 	for _, n := range []string{"a", "c"} { // an attempt that was under way is undone in the background
 		clients.Release(t, clients.Take(t, s.Connect(t, nil).Mutex(name+n).Lock))

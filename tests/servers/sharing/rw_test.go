@@ -147,10 +147,8 @@ func TestWaiterThatLeavesStopsNobody(t *testing.T) {
 		late := clients.Wait(t, s.Connect(t, clients.Slow()).RWMutex(name).RLock)
 		s.Queued(t, clients.RW, name, 2)
 		w.Cancel()
-		_, err := w.Result()
-		refused(t, "a cancelled writer", err)
-		if !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v, want %v too", err, context.Canceled)
+		if _, err := w.Result(); !errors.Is(err, context.Canceled) {
+			t.Errorf("a cancelled writer: got %v, want %v", err, context.Canceled)
 		}
 		// The reader behind it goes in beside the first one, woken by the leaving writer.
 		clients.Release(t, late.Lease(10*time.Second))
@@ -175,8 +173,8 @@ func TestRLocker(t *testing.T) {
 			clients.Release(t, clients.Take(t, reader.TryLock))
 			_, err := m.TryLock(ctx)
 			refused(t, "a writer beside an RLocker's lease", err)
-			_, err = core.Within(m, 20*time.Millisecond).Lock(core.WithoutLeases(ctx))
-			refused(t, "a writer that waits for 20 ms", err)
+			_, err = core.Within(m, time.Second).Lock(core.WithoutLeases(ctx))
+			refused(t, "a writer that waits for a second", err)
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("got %v, want %v too", err, context.DeadlineExceeded)
 			}
