@@ -62,7 +62,7 @@ const (
 	AskRefusing // ask the nodes again that refuse: the last holder's release may have come
 
 	Win         // settle the token and take the lock
-	StandInLine // go and stand in line instead of waiting for silent nodes
+	StandInLine // go to the lead's line, or stay there, instead of waiting for silent nodes
 	GiveUp      // for the verdict's reason
 )
 
@@ -97,7 +97,13 @@ func (b *Ballot) Next() Move {
 		return GiveUp
 	case b.MayDecide() && b.Proving && !b.Alone && b.Waited != AwaitProofs:
 		return AwaitProofs
-	case lead.Refuses() && (lead == Turn || b.Alone):
+	case lead.Refuses() && b.Alone:
+		return GiveUp
+	case lead == Turn && b.Waits && fails <= spare:
+		return StandInLine
+	case lead == Turn && b.Late && !b.decided() && b.Waited != AwaitAll:
+		return AwaitAll
+	case lead == Turn:
 		return GiveUp
 	case won && b.heedsLead(): // it may be others' turn, which the nodes beside the lead do not know
 		return AwaitLead

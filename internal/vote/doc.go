@@ -10,10 +10,11 @@
 //	          +-------------------------+        +---------------------+
 //	ticket -->| it grants      AskOthers |------->| a majority grants   |--> Win
 //	          | it is failing  PassOver  |------->| nobody can win      |--> GiveUp
-//	          | it refuses               |        | some refuse, others |
-//	          +------------|------------+        | are silent          |--> StandInLine
-//	                       v                      +---------------------+
-//	                     GiveUp                       ^ without a ticket
+//	          | it refuses               |        | it is others' turn, |
+//	          +------------|------------+        | or some refuse and  |
+//	                       v                      | some are silent     |--> StandInLine
+//	                     GiveUp                   +---------------------+
+//	                                                  ^ without a ticket
 //
 // An attempt with a ticket on several nodes asks the lead alone at first: the node whose
 // line gives the order. With the lead's consent, or where the lead is failing, it asks the

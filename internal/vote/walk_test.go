@@ -55,8 +55,10 @@ func walk(do func(b *Ballot)) (ballots int) {
 					case b.Proving && pending == 0:
 					default:
 						for b.Waited = Await; b.Waited <= AwaitPause; b.Waited++ {
-							ballots++
-							do(b)
+							for _, b.Late = range []bool{false, true}[:lates(b)] {
+								ballots++
+								do(b)
+							}
 						}
 					}
 				}
@@ -64,6 +66,14 @@ func walk(do func(b *Ballot)) (ballots int) {
 		})
 	}
 	return ballots
+}
+
+// lates returns 2 where it may matter to the next move whether the attempt is late, else 1.
+func lates(b *Ballot) int {
+	if b.lead() == Turn && !b.Alone && !b.Waits {
+		return 2
+	}
+	return 1
 }
 
 // tally counts a ballot's votes, in words of its own.
@@ -135,7 +145,13 @@ func TestEveryBallot(t *testing.T) {
 		fail(awaits && move != AwaitPause && n.pending == 0, "nobody owes an answer")
 		fail(awaits && b.Over, "the window is over")
 		fail(move != Await && move == b.Waited, "the patience for that is over")
-		fail(awaits && move != AwaitProofs && lead == Turn, "the lead says that it is others' turn")
+		turn := lead == Turn && !b.Alone && n.mistakes == 0 && !proving
+		open := b.Late && b.Waited != AwaitAll && !b.decided()
+		stands := b.Waits && n.failed <= n.nodes-n.majority
+		fail(turn && stands && move != StandInLine, "the lead's line is where to wait")
+		fail(turn && !stands && open && move != AwaitAll, "late answers may tell others from an outage")
+		fail(turn && !stands && !open && move != GiveUp, "the lead says that it is others' turn")
+		fail(b.Alone && refused && n.mistakes == 0 && move != GiveUp, "the lead answers for all")
 		fail(awaits && n.mistakes > 0, "the caller has something to mend")
 		fail(b.Alone && lead == Silent && b.Waited != AwaitLead && move != AwaitLead, "the lead has time to answer")
 		fail(!b.Alone && !settled && n.yes >= n.majority && owed && move != AwaitLead, "the lead may say that it is others' turn")
@@ -146,8 +162,8 @@ func TestEveryBallot(t *testing.T) {
 		fail(move == AskRefusing && b.Waited != AwaitPause, "the pause is not over")
 		fail(asked && !b.Over && !settled && n.yes < n.majority && move != AskRefusing && move != AwaitPause, "the lead has called this attempt")
 		some := b.Waits && !(b.Queued && consent) && n.no > 0 && n.winnable()
-		fail((move == StandInLine || move == AwaitSome) && !some, "standing in line is of no use")
-		fail(move == StandInLine && b.Waited != AwaitSome, "who is silent may yet grant")
+		fail((move == StandInLine || move == AwaitSome) && !some && !turn, "standing in line is of no use")
+		fail(move == StandInLine && b.Waited != AwaitSome && !turn, "who is silent may yet grant")
 		fail(some && !settled && n.yes < n.majority && !keeping && move != StandInLine && move != AwaitSome, "a place in line is better than to wait")
 		fail(move == GiveUp && n.mistakes == 0 && !(lead == Turn || b.Alone && refused) && n.winnable(), "a majority may yet grant")
 		lost := !settled && n.yes < n.majority && !n.winnable() && !asked && !keeping
@@ -155,7 +171,7 @@ func TestEveryBallot(t *testing.T) {
 		hope := b.Waits && !answered(b) && n.failed <= n.nodes-n.majority // of an answer
 		fail(lost && move == Await && !hope, "nobody can win, and whether others have it makes no difference")
 		fail(lost && hope && move != Await, "others may have it")
-		fail(move == AwaitAll && (b.decided() || !lost), "it is known who stands in the way")
+		fail(move == AwaitAll && (b.decided() || !lost && !turn), "it is known who stands in the way")
 		fail(move == GiveUp && lost && !b.decided() && b.Waited != AwaitAll, "it may be others, or an outage")
 	})
 	for m := Await; m <= GiveUp; m++ {
