@@ -30,7 +30,10 @@ func TestPeer03HungNode(t *testing.T) {
 			defer redistest.Do(t, f.servers[hung].Resume)
 			hangs(t, f.servers[hung].Addr())
 
-			const readTimeout = 40 * time.Second // of the client; the window is as long
+			// Of the client; the window is as long. Once a silent lead, or a proof, is waited for
+			// four times as long as the first answers took, which is seconds where a machine has
+			// much to do, and half of the window at most.
+			const readTimeout, limit = 40 * time.Second, 25 * time.Second
 			var nodes []core.Scripter
 			for _, addr := range redistest.Addrs(f.servers) {
 				c := redis.NewClient(&redis.Options{Addr: addr, ReadTimeout: readTimeout})
@@ -51,7 +54,7 @@ func TestPeer03HungNode(t *testing.T) {
 				eventually(t, readTimeout/2, "the lease is extended", func() bool { return moved(lease, until) })
 				extended := time.Now()
 				release(t, lease)
-				if a, b := locked.Sub(began), time.Since(extended); a > readTimeout/8 || b > readTimeout/8 {
+				if a, b := locked.Sub(began), time.Since(extended); a > limit || b > limit {
 					t.Errorf("Lock took %v, Release %v, with a node that hangs for the read timeout, %v", a, b, readTimeout)
 				}
 			}
